@@ -1,1 +1,16 @@
-//! wire
+//! Kafka's bytes: bounded reading, heads, walkers, the answers that carry addresses, and the table of APIs.
+//!
+//! No socket, no clock, no randomness, no runtime. Nothing here believes a number off the wire: no length sizes an
+//! allocation, and every function is total over arbitrary bytes.
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
+
+pub mod address;
+pub mod api;
+pub mod ask;
+pub mod error;
+pub mod head;
+pub mod reader;
+pub mod refuse;
+pub mod sasl;
+pub mod versions;
+pub mod writer;
