@@ -1,1 +1,11 @@
-//! policy
+//! Every decision of the gateway, with no socket, no clock and no random source: what time it is and what is random is
+//! passed in, what to write is handed back.
+//!
+//! - [`sasl`]: who a client is, as a state machine over frames.
+//! - [`credential`]: what passwords are verified against; slow by design.
+//! - [`remembered`]: successes of the recent past, so that a known client is not slow twice.
+//! - [`versions`]: what a client is offered.
+//! - [`access`]: what a client may ask for.
+
+pub mod credential;
+pub mod remembered;
