@@ -5,12 +5,18 @@
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
 
 pub mod address;
+pub mod answer;
 pub mod api;
 pub mod ask;
 pub mod error;
 pub mod head;
+pub mod layout;
 pub mod reader;
 pub mod refuse;
+pub mod request;
 pub mod sasl;
+mod splice;
+pub mod tail;
 pub mod versions;
+pub mod walk;
 pub mod writer;

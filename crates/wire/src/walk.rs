@@ -1,0 +1,425 @@
+//! A push walker: it is fed a message's bytes as they flow by, in any pieces, holds none of them, and says where the tail
+//! begins. Fields of fixed width and record bytes are counted down, never looked at; the stack is fixed, there is no heap.
+//!
+//! Tags that Kafka knows are walked field by field, and must be as long as they claim: Kafka's reader parses them without
+//! looking at the size, so a false one would let a client show the broker another message than the gateway saw.
+
+use crate::api::{AnswerPath, Api};
+use crate::error::Malformed;
+use crate::layout::{self, Field, Kind, Message};
+use crate::reader::TAGS_MAX;
+
+/// Structures within structures that a message may have, the message itself included.
+pub const DEPTH_MAX: usize = 4;
+
+/// What was found in the bytes that were fed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fed {
+    /// All of them are before the tail.
+    All,
+    /// So many of them are before the tail; the rest of the frame is the tail.
+    Tail(usize),
+}
+
+/// What the next byte belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// The next field of the structure at hand.
+    Field,
+    /// A length of two bytes.
+    ShortLength,
+    /// A length of four bytes.
+    LongLength,
+    /// A length as a varint, plus one.
+    CompactLength,
+    /// The byte that tells a nullable structure from null.
+    Presence,
+    /// How many tags follow.
+    TagCount,
+    /// A tag's number.
+    TagNumber,
+    /// A tag's size.
+    TagSize,
+    /// The tail has begun.
+    Tail,
+}
+
+/// One structure that is being walked, or an array of them.
+#[derive(Debug, Clone, Copy)]
+struct Level {
+    fields: &'static [Field],
+    /// How many more structures of this kind follow in the array.
+    items_left: u32,
+    tags_left: u16,
+    /// The next field.
+    next: u8,
+    /// Whether the fields are done and the tags have begun.
+    in_tags: bool,
+}
+
+impl Level {
+    const fn new(fields: &'static [Field], items_left: u32) -> Level {
+        Level { fields, items_left, tags_left: 0, next: 0, in_tags: false }
+    }
+}
+
+/// Walks one message. When the frame ends and [`Walker::in_tail`] is still false, the message was cut short.
+#[derive(Debug, Clone)]
+pub struct Walker {
+    body: &'static [Field],
+    /// The structure at hand.
+    top: Level,
+    /// Those around it.
+    around: [Level; DEPTH_MAX - 1],
+    depth: u8,
+    /// How many of the body's fields are before the tail.
+    before_tail: u8,
+    version: i16,
+    flexible: bool,
+    in_header: bool,
+    step: Step,
+    /// Bytes of the number that is being put together.
+    have: u8,
+    /// The number so far.
+    number: u32,
+    /// The tag whose size comes next.
+    tag: u32,
+    /// Bytes to count down before anything else is read.
+    skip: u64,
+    /// Bytes fed and walked so far.
+    position: u64,
+    /// Where the known tag that is being walked must end.
+    tag_end: u64,
+}
+
+impl Walker {
+    /// For an answer that travels as [`AnswerPath::Tailed`]; fed from its correlation id on. `None` for others.
+    pub fn answer(api: Api, version: i16) -> Option<Walker> {
+        if api.answer_path(version) != AnswerPath::Tailed {
+            return None;
+        }
+        let message =
+            Message::ALL.into_iter().find(|message| message.api() == api && !message.is_request())?;
+        let mut walker = Walker::body(message, version);
+        walker.top = Level::new(&[], 0);
+        walker.in_header = true;
+        walker.skip = 4;
+        Some(walker)
+    }
+
+    /// For a Fetch request, version 15 or later; fed from its body on, after the request's head.
+    pub fn fetch_request(version: i16) -> Walker {
+        Walker::body(Message::FetchRequest, version)
+    }
+
+    /// For the body of any message that has a table.
+    pub fn body(message: Message, version: i16) -> Walker {
+        let body = layout::of(message);
+        Walker {
+            body,
+            top: Level::new(body, 0),
+            around: [Level::new(&[], 0); DEPTH_MAX - 1],
+            depth: 0,
+            before_tail: u8::try_from(layout::before_tail(message)).unwrap_or(u8::MAX),
+            version,
+            flexible: message.api().request_is_flexible(version),
+            in_header: false,
+            step: Step::Field,
+            have: 0,
+            number: 0,
+            tag: 0,
+            skip: 0,
+            position: 0,
+            tag_end: 0,
+        }
+    }
+
+    /// Whether the tail has begun.
+    pub fn in_tail(&self) -> bool {
+        self.step == Step::Tail
+    }
+
+    /// Walks the next bytes of the message. After the tail has begun, `Tail(0)`. After an error, nothing that is said of
+    /// this message can be relied on.
+    pub fn feed(&mut self, bytes: &[u8]) -> Result<Fed, Malformed> {
+        let mut rest = bytes;
+        loop {
+            if self.skip > 0 {
+                let here = u64::try_from(rest.len()).unwrap_or(u64::MAX).min(self.skip);
+                rest = rest.get(usize::try_from(here).unwrap_or(usize::MAX)..).unwrap_or_default();
+                self.skip = self.skip.saturating_sub(here);
+                self.position = self.position.saturating_add(here);
+                if self.skip > 0 {
+                    return Ok(Fed::All);
+                }
+            }
+            match self.step {
+                Step::Tail => return Ok(Fed::Tail(bytes.len().saturating_sub(rest.len()))),
+                Step::Field => self.fields()?,
+                Step::ShortLength
+                | Step::LongLength
+                | Step::CompactLength
+                | Step::Presence
+                | Step::TagCount
+                | Step::TagNumber
+                | Step::TagSize => {
+                    let Some((byte, after)) = rest.split_first() else { return Ok(Fed::All) };
+                    rest = after;
+                    self.position = self.position.saturating_add(1);
+                    if let Some(number) = self.put_together(*byte)? {
+                        self.number(number)?;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes one more byte of a number; `Some` when that was its last one.
+    fn put_together(&mut self, byte: u8) -> Result<Option<u32>, Malformed> {
+        let width = match self.step {
+            Step::Presence => 1,
+            Step::ShortLength => 2,
+            Step::LongLength => 4,
+            Step::CompactLength
+            | Step::TagCount
+            | Step::TagNumber
+            | Step::TagSize
+            | Step::Field
+            | Step::Tail => {
+                if self.have == 4 && byte > 0x0f {
+                    return Err(Malformed::Varint { what: self.what(), at: self.at() });
+                }
+                self.number |= u32::from(byte & 0x7f).wrapping_shl(u32::from(self.have).saturating_mul(7));
+                self.have = self.have.saturating_add(1);
+                return Ok((byte & 0x80 == 0).then(|| self.take_number()));
+            }
+        };
+        self.number = self.number.wrapping_shl(8) | u32::from(byte);
+        self.have = self.have.saturating_add(1);
+        Ok((self.have == width).then(|| self.take_number()))
+    }
+
+    fn take_number(&mut self) -> u32 {
+        self.have = 0;
+        std::mem::take(&mut self.number)
+    }
+
+    /// Acts on a number that has become whole.
+    fn number(&mut self, number: u32) -> Result<(), Malformed> {
+        match self.step {
+            Step::ShortLength => {
+                let length = u16::try_from(number).unwrap_or(u16::MAX).cast_signed();
+                self.classic_length(i32::from(length))
+            }
+            Step::LongLength => self.classic_length(number.cast_signed()),
+            Step::CompactLength => match number.checked_sub(1) {
+                None => self.null(),
+                Some(length) if i32::try_from(length).is_ok() => self.length(length),
+                Some(count) => Err(Malformed::Count { what: self.what(), count, at: self.at() }),
+            },
+            Step::Presence if number > 0x7f => self.null(),
+            Step::Presence => match self.field().map(|field| field.kind) {
+                Some(Kind::Struct(fields)) => self.enter(fields, 1),
+                Some(
+                    Kind::Int8
+                    | Kind::Int16
+                    | Kind::Int32
+                    | Kind::Int64
+                    | Kind::Uuid
+                    | Kind::String
+                    | Kind::Records
+                    | Kind::Array(_),
+                )
+                | None => Ok(()),
+            },
+            Step::TagCount => {
+                self.top.tags_left = u16::try_from(number)
+                    .ok()
+                    .filter(|_| number <= TAGS_MAX)
+                    .ok_or(Malformed::Count { what: "tag section", count: number, at: self.at() })?;
+                self.top.in_tags = true;
+                self.next_tag()
+            }
+            Step::TagNumber => {
+                self.tag = number;
+                self.step = Step::TagSize;
+                Ok(())
+            }
+            Step::TagSize => self.tag_content(number),
+            Step::Field | Step::Tail => Ok(()),
+        }
+    }
+
+    fn classic_length(&mut self, length: i32) -> Result<(), Malformed> {
+        match u32::try_from(length) {
+            Ok(length) => self.length(length),
+            Err(_) if length == -1 => self.null(),
+            Err(_) => Err(Malformed::Negative { what: self.what(), length, at: self.at() }),
+        }
+    }
+
+    fn null(&mut self) -> Result<(), Malformed> {
+        if self.field().is_some_and(|field| field.nullable.contains(self.version)) {
+            self.step = Step::Field;
+            return Ok(());
+        }
+        Err(Malformed::Null { what: self.what(), at: self.at() })
+    }
+
+    /// Acts on the length of the string, records or array that is the current field.
+    fn length(&mut self, length: u32) -> Result<(), Malformed> {
+        self.step = Step::Field;
+        match self.field().map(|field| field.kind) {
+            Some(Kind::Array(Kind::Struct(fields))) => self.enter(fields, length),
+            Some(Kind::Array(element)) => {
+                let width = element.width().ok_or(Malformed::Invalid { what: self.what(), at: self.at() })?;
+                self.skip = u64::from(length).saturating_mul(u64::from(width));
+                Ok(())
+            }
+            Some(
+                Kind::String
+                | Kind::Records
+                | Kind::Int8
+                | Kind::Int16
+                | Kind::Int32
+                | Kind::Int64
+                | Kind::Uuid
+                | Kind::Struct(_),
+            )
+            | None => {
+                self.skip = u64::from(length);
+                Ok(())
+            }
+        }
+    }
+
+    /// Goes on with the fields of the structure at hand, up to the first whose length must be read, or to its end.
+    fn fields(&mut self) -> Result<(), Malformed> {
+        loop {
+            if self.depth == 0 && !self.in_header && self.top.next >= self.before_tail {
+                self.step = Step::Tail;
+                return Ok(());
+            }
+            let Some(field) = self.top.fields.get(usize::from(self.top.next)) else {
+                if self.flexible {
+                    self.step = Step::TagCount;
+                    return Ok(());
+                }
+                return self.item_done();
+            };
+            self.top.next = self.top.next.saturating_add(1);
+            if !field.in_place(self.version) {
+                continue;
+            }
+            match field.kind {
+                Kind::Int8 => self.pass(1),
+                Kind::Int16 => self.pass(2),
+                Kind::Int32 => self.pass(4),
+                Kind::Int64 => self.pass(8),
+                Kind::Uuid => self.pass(16),
+                Kind::String => {
+                    self.step = if self.flexible { Step::CompactLength } else { Step::ShortLength };
+                    return Ok(());
+                }
+                Kind::Records | Kind::Array(_) => {
+                    self.step = if self.flexible { Step::CompactLength } else { Step::LongLength };
+                    return Ok(());
+                }
+                Kind::Struct(_) if field.nullable.contains(self.version) => {
+                    self.step = Step::Presence;
+                    return Ok(());
+                }
+                Kind::Struct(fields) => self.enter(fields, 1)?,
+            }
+        }
+    }
+
+    fn pass(&mut self, bytes: u64) {
+        self.skip = self.skip.saturating_add(bytes);
+    }
+
+    /// Begins with the first of `count` structures.
+    fn enter(&mut self, fields: &'static [Field], count: u32) -> Result<(), Malformed> {
+        self.step = Step::Field;
+        let Some(items_left) = count.checked_sub(1) else { return Ok(()) };
+        let deep = Malformed::Invalid { what: "structure within structures", at: self.at() };
+        *self.around.get_mut(usize::from(self.depth)).ok_or(deep)? = self.top;
+        self.depth = self.depth.saturating_add(1);
+        self.top = Level::new(fields, items_left);
+        Ok(())
+    }
+
+    /// Ends a structure: the next of its array, or what is around it.
+    fn item_done(&mut self) -> Result<(), Malformed> {
+        self.step = Step::Field;
+        if let Some(items_left) = self.top.items_left.checked_sub(1) {
+            self.top = Level::new(self.top.fields, items_left);
+            return Ok(());
+        }
+        let Some(depth) = self.depth.checked_sub(1) else {
+            // Only the header comes to its end here: the body ends with the tail.
+            self.in_header = false;
+            self.top = Level::new(self.body, 0);
+            return Ok(());
+        };
+        self.depth = depth;
+        if let Some(around) = self.around.get(usize::from(depth)) {
+            self.top = *around;
+        }
+        if !self.top.in_tags {
+            return Ok(());
+        }
+        if self.position.saturating_add(self.skip) != self.tag_end {
+            return Err(Malformed::TagSize { tag: self.tag, at: self.at() });
+        }
+        self.next_tag()
+    }
+
+    /// The next tag of the structure at hand, or its end.
+    fn next_tag(&mut self) -> Result<(), Malformed> {
+        match self.top.tags_left.checked_sub(1) {
+            Some(left) => {
+                self.top.tags_left = left;
+                self.step = Step::TagNumber;
+                Ok(())
+            }
+            None => self.item_done(),
+        }
+    }
+
+    fn tag_content(&mut self, size: u32) -> Result<(), Malformed> {
+        let (tag, version) = (self.tag, self.version);
+        let known = self.top.fields.iter().find(|field| field.has_tag(tag, version));
+        if let Some(Kind::Struct(fields)) = known.map(|field| field.kind) {
+            self.tag_end = self.position.saturating_add(u64::from(size));
+            return self.enter(fields, 1);
+        }
+        if known.and_then(|field| field.kind.width()).is_some_and(|width| u32::from(width) != size) {
+            return Err(Malformed::TagSize { tag, at: self.at() });
+        }
+        self.skip = u64::from(size);
+        self.next_tag()
+    }
+
+    /// The field whose length is being read.
+    fn field(&self) -> Option<&'static Field> {
+        self.top.fields.get(usize::from(self.top.next).checked_sub(1)?)
+    }
+
+    fn what(&self) -> &'static str {
+        match self.step {
+            Step::TagCount | Step::TagNumber | Step::TagSize => "tag section",
+            Step::Field
+            | Step::ShortLength
+            | Step::LongLength
+            | Step::CompactLength
+            | Step::Presence
+            | Step::Tail => self.field().map_or("header", |field| field.name),
+        }
+    }
+
+    /// The position in the message, for errors.
+    fn at(&self) -> usize {
+        usize::try_from(self.position).unwrap_or(usize::MAX)
+    }
+}
