@@ -1,1 +1,28 @@
-//! testkit
+//! For tests only: real Kafka clusters, scripted brokers, started gateways, certificates, and a tap that
+//! searches what clients are told.
+//!
+//! Nothing in here depends on the crates under test, so that a mistake of theirs cannot repeat itself in the check.
+
+pub mod certs;
+pub mod free_ports;
+pub mod gateway;
+pub mod kafka;
+pub mod leak;
+pub mod leash;
+pub mod place;
+pub mod raw;
+pub mod scripted;
+pub mod wait;
+
+//pub use certs::Certs;
+pub use free_ports::FreePorts;
+//pub use gateway::{Gateway, GatewayConfig};
+pub use kafka::{Advertise, KafkaCluster, Output, SaslPlain, Spec, Tool};
+//pub use leak::Tap;
+pub use raw::RawClient;
+//pub use scripted::{Reply, ScriptedBroker};
+
+/// The oldest Kafka that is supported.
+pub const KAFKA_OLD: &str = "3.9.1";
+/// The newest Kafka that is supported.
+pub const KAFKA_NEW: &str = "4.3.1";
