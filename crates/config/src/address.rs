@@ -18,19 +18,16 @@ impl HostPort {
     /// # Errors
     /// A sentence's second half, such as `has no port`.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
-        let (host, port) = match text.strip_prefix('[') {
-            Some(rest) => {
-                let (host, after) = rest.split_once(']').ok_or("has an opening bracket that is never closed")?;
-                host.parse::<std::net::Ipv6Addr>().map_err(|_| "has no IPv6 address between its brackets")?;
-                (host, after.strip_prefix(':').ok_or("has no port")?)
+        let (host, port) = if let Some(rest) = text.strip_prefix('[') {
+            let (host, after) = rest.split_once(']').ok_or("has an opening bracket that is never closed")?;
+            host.parse::<std::net::Ipv6Addr>().map_err(|_| "has no IPv6 address between its brackets")?;
+            (host, after.strip_prefix(':').ok_or("has no port")?)
+        } else {
+            let (host, port) = text.rsplit_once(':').ok_or("has no port")?;
+            if host.contains(':') {
+                return Err("has more than one colon; an IPv6 address is written in brackets");
             }
-            None => {
-                let (host, port) = text.rsplit_once(':').ok_or("has no port")?;
-                if host.contains(':') {
-                    return Err("has more than one colon; an IPv6 address is written in brackets");
-                }
-                (host, port)
-            }
+            (host, port)
         };
         check_host(host)?;
         match port.parse::<u16>() {

@@ -115,8 +115,9 @@ mod tests {
 
     #[test]
     fn a_damaged_credential_is_refused_by_the_field_that_is_damaged() {
-        let good = ScramCredential { salt: vec![7; 16], iterations: 4096, stored_key: [1; 64], server_key: [2; 64] }
-            .to_string();
+        let good =
+            ScramCredential { salt: vec![7; 16], iterations: 4096, stored_key: [1; 64], server_key: [2; 64] }
+                .to_string();
         let fields: Vec<&str> = good.split('$').collect();
         let with = |index: usize, field: &str| {
             let mut fields = fields.clone();

@@ -9,16 +9,20 @@ mod check;
 mod credential;
 mod fault;
 pub mod model;
+mod quantity;
+mod raw;
 mod secret;
 
 use std::path::Path;
 
 pub use address::HostPort;
-pub use credential::{ITERATIONS_DEFAULT, ITERATIONS_MAX, ITERATIONS_MIN, InvalidCredential, ScramCredential};
+pub use credential::{
+    ITERATIONS_DEFAULT, ITERATIONS_MAX, ITERATIONS_MIN, InvalidCredential, ScramCredential,
+};
 pub use fault::{Fault, Faults};
 pub use model::{
-    ANONYMOUS, Admin, BrokerSasl, BrokerTls, Cluster, Credential, Drain, Listener, ListenerTls, Log, LogFormat,
-    Mechanism, Model, Process, TlsRoots, User, Users,
+    ANONYMOUS, Admin, BrokerSasl, BrokerTls, Cluster, Credential, Drain, Listener, ListenerTls, Log,
+    LogFormat, Mechanism, Model, Process, TlsRoots, User, Users,
 };
 pub use secret::Secret;
 

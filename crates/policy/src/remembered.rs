@@ -87,9 +87,8 @@ mod tests {
         assert!(!memory.knows("alic", &old, b"eold"));
         assert!(!memory.knows("alice", &new, b"old"));
 
-        let users = |name: &str| {
-            Users::new([User { name: name.into(), credential: Credential::Scram(old.clone()) }])
-        };
+        let users =
+            |name: &str| Users::new([User { name: name.into(), credential: Credential::Scram(old.clone()) }]);
         memory.retain(&settle(&users("alice"), || [0; 16]));
         assert!(memory.knows("alice", &old, b"old"));
         memory.retain(&settle(&users("bob"), || [0; 16]));
