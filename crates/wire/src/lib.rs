@@ -20,3 +20,7 @@ pub mod tail;
 pub mod versions;
 pub mod walk;
 pub mod writer;
+
+pub use address::{Advertised, Book, CorrelationId, NodeId, Upstream};
+pub use api::Api;
+pub use error::Malformed;
