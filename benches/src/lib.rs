@@ -4,3 +4,17 @@
 //! so that it notices when the gateway's idea of them is wrong. `cargo xtask bench` builds the programs in release
 //! and runs them as processes, which is why they talk to it by single lines of JSON on stdout and stop when their
 //! stdin ends.
+
+pub mod answer;
+pub mod ask;
+pub mod bytes;
+pub mod connect;
+pub mod cue;
+pub mod dial;
+pub mod floor;
+pub mod idle;
+pub mod intake;
+pub mod outcome;
+pub mod relay;
+pub mod sink;
+pub mod stream;

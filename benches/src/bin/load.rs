@@ -1,0 +1,196 @@
+//! The load. Prints one line of JSON; with `--cued` it says when it is ready, waits for a line before it begins and
+//! for another one before it closes its connections.
+
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use bench::ask::{Stream, Work};
+use bench::cue::{self, Cues};
+use bench::dial::Door;
+use bench::outcome::Outcome;
+use bench::stream::Plan;
+use bench::{connect, idle, stream};
+use clap::{Args, Parser, Subcommand};
+
+/// Bytes of a request around its records, at most.
+const AROUND_BYTES: usize = 1024;
+
+/// Kafka's load without Kafka's client
+#[derive(Parser)]
+struct Options {
+    #[command(subcommand)]
+    mode: Mode,
+}
+
+#[derive(Subcommand)]
+enum Mode {
+    /// Produce again and again
+    Produce(Streaming),
+    /// Fetch again and again
+    Fetch(Streaming),
+    /// Produce frames of 100 MiB
+    Frames(Framing),
+    /// Open connections and hold them
+    Idle(Idling),
+    /// Connect, ask for versions and metadata, close; again and again
+    Connect(Visiting),
+}
+
+#[derive(Args)]
+struct Target {
+    /// The sink, or a proxy before it
+    address: SocketAddr,
+    /// User of SASL/PLAIN
+    #[arg(long, requires = "password")]
+    user: Option<String>,
+    /// Its password
+    #[arg(long, requires = "user")]
+    password: Option<String>,
+    /// How long to try until the first connection succeeds, seconds
+    #[arg(long, default_value_t = 10.0)]
+    patience: f64,
+    /// Say when ready, wait for a line before beginning and another before the end
+    #[arg(long)]
+    cued: bool,
+}
+
+impl Target {
+    /// Waits until somebody opens.
+    fn door(&self) -> Result<Door> {
+        let door = Door { address: self.address, login: self.user.clone().zip(self.password.clone()) };
+        door.wait(Duration::try_from_secs_f64(self.patience)?).context("nobody opens")?;
+        Ok(door)
+    }
+
+    fn cues(&self) -> Cues {
+        if self.cued { Cues::Awaited } else { Cues::Ignored }
+    }
+}
+
+#[derive(Args)]
+struct Streaming {
+    #[command(flatten)]
+    target: Target,
+    /// Version of the API: Produce 9 to 12, 11 by default; Fetch 12 to 17, 17 by default
+    #[arg(long)]
+    version: Option<i16>,
+    /// Bytes of records in each request or answer
+    #[arg(long, default_value_t = 1024)]
+    payload_bytes: usize,
+    /// Requests in flight on each connection
+    #[arg(long, default_value_t = 1)]
+    in_flight: usize,
+    /// Connections
+    #[arg(long, default_value_t = 4)]
+    connections: u32,
+    /// At most so many requests in all
+    #[arg(long, default_value_t = 10_000_000)]
+    requests: u64,
+    /// No new requests after this time
+    #[arg(long, default_value_t = 1.0)]
+    seconds: f64,
+    /// Requests of each connection before the measured ones
+    #[arg(long, default_value_t = 20)]
+    warm_up: u64,
+}
+
+#[derive(Args)]
+struct Framing {
+    #[command(flatten)]
+    target: Target,
+    /// Connections
+    #[arg(long, default_value_t = 20)]
+    connections: u32,
+    /// Bytes of each frame
+    #[arg(long, default_value_t = 100 * 1024 * 1024)]
+    frame_bytes: usize,
+    /// Frames in all
+    #[arg(long, default_value_t = 40)]
+    requests: u64,
+    /// No new frames after this time
+    #[arg(long, default_value_t = 30.0)]
+    seconds: f64,
+}
+
+#[derive(Args)]
+struct Idling {
+    #[command(flatten)]
+    target: Target,
+    /// Connections
+    #[arg(long, default_value_t = 3000)]
+    connections: u32,
+}
+
+#[derive(Args)]
+struct Visiting {
+    #[command(flatten)]
+    target: Target,
+    /// Loops side by side
+    #[arg(long, default_value_t = 4)]
+    connections: u32,
+    /// At most so many visits in all
+    #[arg(long, default_value_t = 10_000)]
+    requests: u64,
+    /// No new visits after this time
+    #[arg(long, default_value_t = 1.0)]
+    seconds: f64,
+}
+
+fn main() -> Result<()> {
+    let ((outcome, connections), cues) = match Options::parse().mode {
+        Mode::Produce(streaming) => (streaming.run(Stream::Produce)?, streaming.target.cues()),
+        Mode::Fetch(streaming) => (streaming.run(Stream::Fetch)?, streaming.target.cues()),
+        Mode::Frames(framing) => (framing.run()?, framing.target.cues()),
+        Mode::Idle(idling) => return idle::run(&idling.target.door()?, idling.connections),
+        Mode::Connect(visiting) => ((visiting.run()?, Vec::new()), visiting.target.cues()),
+    };
+    cue::tell(&outcome)?;
+    cues.end()?;
+    drop(connections);
+    if outcome.errors > 0 {
+        bail!("{} connections failed", outcome.errors);
+    }
+    Ok(())
+}
+
+impl Streaming {
+    fn run(&self, stream: Stream) -> Result<(Outcome, Vec<TcpStream>)> {
+        let newest = match stream {
+            Stream::Produce => 11,
+            Stream::Fetch => 17,
+        };
+        let version = self.version.unwrap_or(newest);
+        let plan = Plan {
+            work: Work { stream, version, payload_bytes: self.payload_bytes },
+            connections: self.connections,
+            in_flight: self.in_flight,
+            requests: self.requests,
+            duration: Duration::try_from_secs_f64(self.seconds)?,
+            warm_up: self.warm_up,
+        };
+        stream::run(&self.target.door()?, plan, self.target.cues())
+    }
+}
+
+impl Framing {
+    fn run(&self) -> Result<(Outcome, Vec<TcpStream>)> {
+        let payload_bytes = self.frame_bytes.checked_sub(AROUND_BYTES).context("too short a frame")?;
+        let plan = Plan {
+            work: Work { stream: Stream::Produce, version: 11, payload_bytes },
+            connections: self.connections,
+            in_flight: 1,
+            requests: self.requests,
+            duration: Duration::try_from_secs_f64(self.seconds)?,
+            warm_up: 0,
+        };
+        stream::run(&self.target.door()?, plan, self.target.cues())
+    }
+}
+
+impl Visiting {
+    fn run(&self) -> Result<Outcome> {
+        let duration = Duration::try_from_secs_f64(self.seconds)?;
+        connect::run(&self.target.door()?, self.connections, self.requests, duration, self.target.cues())
+    }
+}

@@ -1,0 +1,77 @@
+//! The load and the sink agree on every work, directly and through the relays.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::time::Duration;
+
+use bench::ask::{Stream, Work};
+use bench::cue::Cues;
+use bench::dial::Door;
+use bench::floor::{self, Way};
+use bench::stream::{Plan, run};
+use bench::{connect, relay, sink};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn sink() -> SocketAddr {
+    let cluster = sink::start(&[0, 0], 3, 4 * 1024 * 1024).unwrap();
+    (Ipv4Addr::LOCALHOST, cluster.ports[0]).into()
+}
+
+fn listener() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    (listener, address)
+}
+
+fn carries_every_work(address: SocketAddr) {
+    let door = Door { address, login: None };
+    for (stream, versions) in [(Stream::Produce, 9..=12), (Stream::Fetch, 12..=17)] {
+        for version in versions {
+            for (payload_bytes, in_flight) in [(1 << 20, 5), (16 << 10, 5), (1 << 10, 1), (1 << 10, 32)] {
+                let work = Work { stream, version, payload_bytes };
+                let plan =
+                    Plan { work, connections: 4, in_flight, requests: 100, duration: MINUTE, warm_up: 1 };
+                let (outcome, _) = run(&door, plan, Cues::Ignored).unwrap();
+                assert_eq!((outcome.requests, outcome.errors), (100, 0), "{work:?}");
+                assert_eq!(outcome.bytes, 100 * payload_bytes as u64);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_sink_answers_every_work() {
+    carries_every_work(sink());
+}
+
+#[test]
+fn the_relay_carries_every_work() {
+    let (listener, address) = listener();
+    relay::start(listener, sink(), 2, 256 * 1024).unwrap();
+    carries_every_work(address);
+}
+
+#[test]
+fn the_floor_carries_every_work_copying_and_splicing() {
+    for way in [Way::Copy, Way::Splice] {
+        let (listener, address) = listener();
+        floor::start(listener, sink(), way).unwrap();
+        carries_every_work(address);
+    }
+}
+
+#[test]
+fn payloads_longer_than_the_piece_they_are_written_from_arrive_whole() {
+    let door = Door { address: sink(), login: None };
+    let work = Work { stream: Stream::Produce, version: 11, payload_bytes: 5 * 1024 * 1024 / 2 };
+    let plan = Plan { work, connections: 2, in_flight: 2, requests: 6, duration: MINUTE, warm_up: 0 };
+    assert_eq!(run(&door, plan, Cues::Ignored).unwrap().0.requests, 6);
+}
+
+#[test]
+fn visitors_log_in_and_are_told_of_the_brokers() {
+    let door = Door { address: sink(), login: Some(("alice".into(), "secret".into())) };
+    let outcome = connect::run(&door, 2, 20, MINUTE, Cues::Ignored).unwrap();
+    assert_eq!((outcome.requests, outcome.errors), (20, 0));
+}
