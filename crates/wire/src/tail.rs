@@ -109,9 +109,10 @@ impl<'a> Tail<'a> {
         self.endpoints.as_ref().is_some_and(|endpoints| endpoints.named > 0)
     }
 
-    /// The tail with the gateway's addresses, however long it becomes.
+    /// The tail with the gateway's addresses, however long it becomes. A tag without any is left out, as Kafka does.
     pub(crate) fn compose(&self) -> Vec<u8> {
-        self.write(self.endpoints.as_ref().map(|endpoints| endpoints.array.as_slice()), None, 0)
+        let kept = |endpoints: &&Endpoints| self.shape == Shape::Plain || endpoints.kept > 0;
+        self.write(self.endpoints.as_ref().filter(kept).map(|endpoints| endpoints.array.as_slice()), None, 0)
     }
 
     /// The tail with `array` for its addresses, made `length` bytes long; `None` where it does not fit.

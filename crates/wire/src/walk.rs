@@ -136,7 +136,7 @@ impl Walker {
 
     /// Whether the tail has begun.
     pub fn in_tail(&self) -> bool {
-        self.step == Step::Tail
+        self.step == Step::Tail && self.skip == 0
     }
 
     /// Walks the next bytes of the message. After the tail has begun, `Tail(0)`. After an error, nothing that is said of
@@ -220,17 +220,7 @@ impl Walker {
             Step::Presence if number > 0x7f => self.null(),
             Step::Presence => match self.field().map(|field| field.kind) {
                 Some(Kind::Struct(fields)) => self.enter(fields, 1),
-                Some(
-                    Kind::Int8
-                    | Kind::Int16
-                    | Kind::Int32
-                    | Kind::Int64
-                    | Kind::Uuid
-                    | Kind::String
-                    | Kind::Records
-                    | Kind::Array(_),
-                )
-                | None => Ok(()),
+                Some(_) | None => Ok(()),
             },
             Step::TagCount => {
                 self.top.tags_left = u16::try_from(number)
@@ -269,28 +259,17 @@ impl Walker {
     /// Acts on the length of the string, records or array that is the current field.
     fn length(&mut self, length: u32) -> Result<(), Malformed> {
         self.step = Step::Field;
-        match self.field().map(|field| field.kind) {
-            Some(Kind::Array(Kind::Struct(fields))) => self.enter(fields, length),
-            Some(Kind::Array(element)) => {
-                let width = element.width().ok_or(Malformed::Invalid { what: self.what(), at: self.at() })?;
-                self.skip = u64::from(length).saturating_mul(u64::from(width));
-                Ok(())
-            }
-            Some(
-                Kind::String
-                | Kind::Records
-                | Kind::Int8
-                | Kind::Int16
-                | Kind::Int32
-                | Kind::Int64
-                | Kind::Uuid
-                | Kind::Struct(_),
-            )
-            | None => {
-                self.skip = u64::from(length);
-                Ok(())
-            }
+        let kind = self.field().map(|field| field.kind);
+        if let Some(Kind::Array(Kind::Struct(fields))) = kind {
+            return self.enter(fields, length);
         }
+        let width = match kind {
+            Some(Kind::Array(element)) => element.width(),
+            Some(_) | None => Some(1),
+        };
+        let width = width.ok_or(Malformed::Invalid { what: self.what(), at: self.at() })?;
+        self.skip = u64::from(length).saturating_mul(u64::from(width));
+        Ok(())
     }
 
     /// Goes on with the fields of the structure at hand, up to the first whose length must be read, or to its end.
@@ -311,12 +290,12 @@ impl Walker {
             if !field.in_place(self.version) {
                 continue;
             }
+            if let Some(width) = field.kind.width() {
+                self.skip = self.skip.saturating_add(u64::from(width));
+                continue;
+            }
             match field.kind {
-                Kind::Int8 => self.pass(1),
-                Kind::Int16 => self.pass(2),
-                Kind::Int32 => self.pass(4),
-                Kind::Int64 => self.pass(8),
-                Kind::Uuid => self.pass(16),
+                Kind::Int8 | Kind::Int16 | Kind::Int32 | Kind::Int64 | Kind::Uuid => {}
                 Kind::String => {
                     self.step = if self.flexible { Step::CompactLength } else { Step::ShortLength };
                     return Ok(());
@@ -332,10 +311,6 @@ impl Walker {
                 Kind::Struct(fields) => self.enter(fields, 1)?,
             }
         }
-    }
-
-    fn pass(&mut self, bytes: u64) {
-        self.skip = self.skip.saturating_add(bytes);
     }
 
     /// Begins with the first of `count` structures.
