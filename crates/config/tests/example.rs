@@ -86,8 +86,7 @@ fn a_switched_off_line_shows_the_default() {
 fn every_key_that_is_known_is_in_the_example() {
     // An unknown key is answered with the list of those that are known.
     let tables = ["[log]", "[process]", "[drain]", "[[cluster]]", "[[cluster.listener]]", "[[user]]"];
-    let wrong: String =
-        tables.iter().map(|table| format!("{table}\nqqqqqqqqqqqqqqqqqqqqqqqq = 1\n")).collect();
+    let wrong = tables.map(|table| format!("{table}\nqqqqqqqqqqqqqqqqqqqqqqqq = 1\n")).concat();
     let faults = config::parse(&wrong, Path::new("/nowhere")).unwrap_err();
     let lists: Vec<&str> = faults
         .0

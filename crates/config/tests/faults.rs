@@ -29,9 +29,8 @@ fn one(faults: &[String]) -> &str {
     &faults[0]
 }
 
-#[test]
-fn all_faults_are_told_at_once() {
-    let text = r#"
+/// A file with a fault in nearly every line.
+const FAULTY: &str = r#"
 user_file = "users.toml"
 [admin]
 [log]
@@ -59,43 +58,48 @@ listener = 3
 password = "hunter2"
 passwort = "hunter2"
 "#;
-    let expected = [
-        "proxy.toml:2:1: `user_file` is no key of the top level: did you mean `users_file`?",
-        "proxy.toml:3:1: [admin] has no `bind`: add bind = \"127.0.0.1:9644\"",
-        "proxy.toml:5:10: `loud` is no filter: write a level (off, error, warn, info, debug, trace), and levels of targets \
+
+/// What is said of it.
+const OF_FAULTY: [&str; 23] = [
+    "proxy.toml:2:1: `user_file` is no key of the top level: did you mean `users_file`?",
+    "proxy.toml:3:1: [admin] has no `bind`: add bind = \"127.0.0.1:9644\"",
+    "proxy.toml:5:10: `loud` is no filter: write a level (off, error, warn, info, debug, trace), and levels of targets \
          after commas, as in \"info,portcullis=debug\"",
-        "proxy.toml:6:10: `format` is an integer: write a text in quotes, as in format = \"human\"",
-        "proxy.toml:7:2: `proces` is no key of the top level: did you mean `process`?",
-        "proxy.toml:9:8: `a b` cannot be the name of a cluster: write 1 to 100 letters, digits, `-`, `_` or `.`",
-        "proxy.toml:10:14: `kafka-1` has no port: write host:port, as in \"kafka-1:9092\"",
-        "proxy.toml:10:25: `::1:9092` has more than one colon; an IPv6 address is written in brackets: write host:port, as \
+    "proxy.toml:6:10: `format` is an integer: write a text in quotes, as in format = \"human\"",
+    "proxy.toml:7:2: `proces` is no key of the top level: did you mean `process`?",
+    "proxy.toml:9:8: `a b` cannot be the name of a cluster: write 1 to 100 letters, digits, `-`, `_` or `.`",
+    "proxy.toml:10:14: `kafka-1` has no port: write host:port, as in \"kafka-1:9092\"",
+    "proxy.toml:10:25: `::1:9092` has more than one colon; an IPv6 address is written in brackets: write host:port, as \
          in \"kafka-1:9092\"",
-        "proxy.toml:10:37: `kafka-3:0` has no port between 1 and 65535: write host:port, as in \"kafka-1:9092\"",
-        "proxy.toml:11:20: `x` is no node id: write a node id, as in { 1 = \"10.0.0.1:9092\" }",
-        "proxy.toml:11:35: `h` has no port: write host:port, as in { 1 = \"10.0.0.1:9092\" }",
-        "proxy.toml:12:1: `dial_timout` is no key of [[cluster]]: did you mean `dial_timeout`?",
-        "proxy.toml:13:11: `refresh` = \"10\" cannot be read: write a time from 100ms to 1h, as in \"500ms\", \"10s\", \
+    "proxy.toml:10:37: `kafka-3:0` has no port between 1 and 65535: write host:port, as in \"kafka-1:9092\"",
+    "proxy.toml:11:20: `x` is no node id: write a node id, as in { 1 = \"10.0.0.1:9092\" }",
+    "proxy.toml:11:35: `h` has no port: write host:port, as in { 1 = \"10.0.0.1:9092\" }",
+    "proxy.toml:12:1: `dial_timout` is no key of [[cluster]]: did you mean `dial_timeout`?",
+    "proxy.toml:13:11: `refresh` = \"10\" cannot be read: write a time from 100ms to 1h, as in \"500ms\", \"10s\", \
          \"5m\", \"1h\" or \"1d\"",
-        "proxy.toml:15:8: nobody can dial 0.0.0.0, and there is no `advertised_host`: add advertised_host = the name that \
+    "proxy.toml:15:8: nobody can dial 0.0.0.0, and there is no `advertised_host`: add advertised_host = the name that \
          clients reach this host by",
-        "proxy.toml:17:12: `1-x` is neither a node id nor a range of them: write ids and ranges divided by commas, as in \
+    "proxy.toml:17:12: `1-x` is neither a node id nor a range of them: write ids and ranges divided by commas, as in \
          \"1-3\" or \"1,2,5-7\"",
-        "proxy.toml:18:9: `SCRAM-SHA-512` is no mechanism that is spoken here: write \"PLAIN\"",
-        "proxy.toml:19:17: `in_flight_max` = 0 is out of range: write a whole number from 1 to 65536",
-        "proxy.toml:20:19: `frame_bytes_max` = \"4GiB\" cannot be read: write a size from 1KiB to 2047MiB, as in \"64KiB\" \
+    "proxy.toml:18:9: `SCRAM-SHA-512` is no mechanism that is spoken here: write \"PLAIN\"",
+    "proxy.toml:19:17: `in_flight_max` = 0 is out of range: write a whole number from 1 to 65536",
+    "proxy.toml:20:19: `frame_bytes_max` = \"4GiB\" cannot be read: write a size from 1KiB to 2047MiB, as in \"64KiB\" \
          or \"100MiB\"",
-        "proxy.toml:21:17: `login_timeout` = \"1d\" is out of range: write a time from 10ms to 10m, as in \"500ms\", \
+    "proxy.toml:21:17: `login_timeout` = \"1d\" is out of range: write a time from 10ms to 10m, as in \"500ms\", \
          \"10s\", \"5m\", \"1h\" or \"1d\"",
-        "proxy.toml:23:13: `bootstrap` is empty: name at least one broker, as in [\"kafka-1:9092\", \"kafka-2:9092\"]",
-        "proxy.toml:24:12: `listener` is an integer: write it as [[cluster.listener]], with two brackets, once for each",
-        "proxy.toml:25:1: [[user]] has no `name`: add name = \"alice\"",
-        "proxy.toml:27:1: `passwort` is no key of [[user]]: did you mean `password`?",
-    ];
-    let told = faults(text);
-    for (told, expected) in told.iter().zip(&expected) {
+    "proxy.toml:23:13: `bootstrap` is empty: name at least one broker, as in [\"kafka-1:9092\", \"kafka-2:9092\"]",
+    "proxy.toml:24:12: `listener` is an integer: write it as [[cluster.listener]], with two brackets, once for each",
+    "proxy.toml:25:1: [[user]] has no `name`: add name = \"alice\"",
+    "proxy.toml:27:1: `passwort` is no key of [[user]]: did you mean `password`?",
+];
+
+#[test]
+fn all_faults_are_told_at_once() {
+    let told = faults(FAULTY);
+    for (told, expected) in told.iter().zip(&OF_FAULTY) {
         assert_eq!(told, expected);
     }
-    assert_eq!(told.len(), expected.len(), "{told:#?}");
+    assert_eq!(told.len(), OF_FAULTY.len(), "{told:#?}");
 }
 
 #[test]
@@ -273,4 +277,12 @@ fn what_the_file_names_is_read_and_its_faults_name_it() {
     let missing = folder.path().join("missing.toml");
     let told = config::load(&missing).unwrap_err().to_string();
     assert!(told.ends_with("name a readable UTF-8 file"), "{told}");
+}
+
+#[test]
+fn an_advertised_host_is_one_that_can_be_dialled() {
+    let told = |host: &str| faults_of_listener(&format!("advertised_host = \"{host}\""));
+    assert!(one(&told("0.0.0.0")).contains("`0.0.0.0` is an address that nobody can dial"));
+    assert!(one(&told("kafka:9092")).contains("has a host with characters that no host name has"));
+    assert!(one(&told("")).contains("`` has no host"));
 }

@@ -7,5 +7,8 @@
 //! - [`versions`]: what a client is offered.
 //! - [`access`]: what a client may ask for.
 
+pub mod access;
 pub mod credential;
 pub mod remembered;
+pub mod sasl;
+pub mod versions;

@@ -1,7 +1,7 @@
 //! `[[cluster.listener]]`
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -100,7 +100,10 @@ fn read_bind(section: &mut Section<'_, '_>) -> Option<Written<SocketAddr>> {
 
 fn read_advertised_host(section: &mut Section<'_, '_>, bind: Option<&Written<SocketAddr>>) -> String {
     if let Some(host) = section.string("advertised_host", "\"kafka.example.com\"") {
-        if let Err(why) = check_host(host.value) {
+        let wildcard = host.value.parse::<IpAddr>().is_ok_and(|ip| ip.is_unspecified());
+        let checked =
+            if wildcard { Err("is an address that nobody can dial") } else { check_host(host.value) };
+        if let Err(why) = checked {
             section.fault(
                 &host.at,
                 format!("`{}` {why}", host.value.escape_debug()),
