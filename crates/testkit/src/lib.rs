@@ -14,13 +14,13 @@ pub mod raw;
 pub mod scripted;
 pub mod wait;
 
-//pub use certs::Certs;
+pub use certs::Certs;
 pub use free_ports::FreePorts;
-//pub use gateway::{Gateway, GatewayConfig};
+pub use gateway::{Gateway, GatewayConfig};
 pub use kafka::{Advertise, KafkaCluster, Output, SaslPlain, Spec, Tool};
-//pub use leak::Tap;
+pub use leak::Tap;
 pub use raw::RawClient;
-//pub use scripted::{Reply, ScriptedBroker};
+pub use scripted::{Reply, ScriptedBroker};
 
 /// The oldest Kafka that is supported.
 pub const KAFKA_OLD: &str = "3.9.1";

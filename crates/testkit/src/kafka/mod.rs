@@ -37,7 +37,8 @@ const PORTS_PER_NODE: u16 = 4;
 pub struct KafkaCluster {
     directory: PathBuf,
     nodes: Mutex<Nodes>,
-    _ports: Option<FreePorts>,
+    /// Reserved as long as the cluster is tied to this process.
+    ports: Option<FreePorts>,
 }
 
 #[derive(Debug)]
@@ -69,7 +70,7 @@ impl KafkaCluster {
         }
         let ids: Vec<i32> = plan.nodes.keys().copied().collect();
         let nodes = Mutex::new(Nodes { plan, processes: BTreeMap::new(), leash });
-        let cluster = KafkaCluster { directory, nodes, _ports: Some(ports) };
+        let cluster = KafkaCluster { directory, nodes, ports: Some(ports) };
         for id in ids {
             cluster.launch(id)?;
         }
@@ -91,7 +92,7 @@ impl KafkaCluster {
             })
             .collect();
         let nodes = Mutex::new(Nodes { plan, processes, leash: None });
-        Ok(KafkaCluster { directory: directory.to_path_buf(), nodes, _ports: None })
+        Ok(KafkaCluster { directory: directory.to_path_buf(), nodes, ports: None })
     }
 
     /// Kills every node at once. Data stays.
@@ -167,7 +168,7 @@ impl KafkaCluster {
     }
 
     /// Waits until every running node lists exactly the running nodes (which after a kill takes a session timeout,
-    /// 6 s), and fails when one ends instead.
+    /// 4 s), and fails when one ends instead.
     pub fn wait_ready(&self) -> Result<()> {
         wait::until("a ready Kafka cluster", READY_LIMIT, || {
             let running = self.running()?;
@@ -270,7 +271,7 @@ impl KafkaCluster {
     /// A port of this cluster that no node uses, for a node that is to move.
     pub fn spare_port(&self) -> Result<u16> {
         let taken: BTreeSet<u16> = self.lock().plan.nodes.values().map(|node| node.client_port).collect();
-        let ports = self._ports.as_ref().context("an opened cluster has no spare ports")?;
+        let ports = self.ports.as_ref().context("an opened cluster has no spare ports")?;
         let used = u16::try_from(self.ids().len())? * PORTS_PER_NODE;
         ports.all().skip(used.into()).find(|port| !taken.contains(port)).context("no spare port is left")
     }

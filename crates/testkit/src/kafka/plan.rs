@@ -166,38 +166,32 @@ impl Plan {
             // 4.x has all of its protocols on; 3.9 has KIP-848 only when asked.
             lines.push(("group.coordinator.rebalance.protocols", "classic,consumer".to_owned()));
         }
-        let mut text: String = lines.iter().map(|(key, value)| format!("{key}={value}\n")).collect();
+        let mut lines: Vec<String> = lines.iter().map(|(key, value)| format!("{key}={value}")).collect();
         for listener in ["client", "direct"] {
-            text.push_str(&self.security_of(listener));
+            lines.extend(self.security_of(listener));
         }
-        for (key, value) in &self.properties {
-            text.push_str(&format!("{key}={value}\n"));
-        }
-        text
+        lines.extend(self.properties.iter().map(|(key, value)| format!("{key}={value}")));
+        lines.join("\n") + "\n"
     }
 
-    fn security_of(&self, listener: &str) -> String {
-        let mut text = String::new();
+    fn security_of(&self, listener: &str) -> Vec<String> {
+        let mut lines = Vec::new();
+        let prefix = format!("listener.name.{listener}");
         if let Some(sasl) = &self.sasl {
-            let users: String = sasl
+            let users: Vec<String> = sasl
                 .users
                 .iter()
-                .map(|(user, password)| format!(" user_{user}=\"{}\"", escape(password)))
+                .map(|(user, password)| format!("user_{user}=\"{}\"", escape(password)))
                 .collect();
-            text.push_str(&format!(
-                "listener.name.{listener}.sasl.enabled.mechanisms=PLAIN\n\
-                 listener.name.{listener}.plain.sasl.jaas.config=\
-                 org.apache.kafka.common.security.plain.PlainLoginModule required{users};\n"
-            ));
+            let module = "org.apache.kafka.common.security.plain.PlainLoginModule required";
+            lines.push(format!("{prefix}.sasl.enabled.mechanisms=PLAIN"));
+            lines.push(format!("{prefix}.plain.sasl.jaas.config={module} {};", users.join(" ")));
         }
         if let Some(tls) = &self.tls {
-            text.push_str(&format!(
-                "listener.name.{listener}.ssl.keystore.type=PEM\n\
-                 listener.name.{listener}.ssl.keystore.location={}\n",
-                tls.key_and_chain.display()
-            ));
+            lines.push(format!("{prefix}.ssl.keystore.type=PEM"));
+            lines.push(format!("{prefix}.ssl.keystore.location={}", tls.key_and_chain.display()));
         }
-        text
+        lines
     }
 }
 
@@ -215,7 +209,7 @@ const FIXED: &[(&str, &str)] = &[
     ("group.initial.rebalance.delay.ms", "0"),
     ("replica.selector.class", "org.apache.kafka.common.replica.RackAwareReplicaSelector"),
     ("broker.heartbeat.interval.ms", "500"),
-    ("broker.session.timeout.ms", "6000"),
+    ("broker.session.timeout.ms", "4000"),
     ("num.network.threads", "2"),
     ("num.io.threads", "4"),
     ("background.threads", "2"),
