@@ -12,6 +12,8 @@ const REFUSALS: &[&str] = &[include_str!("vectors/refusals.txt"), include_str!("
 const ANSWERS: &[&str] = &[include_str!("vectors/answers.txt"), include_str!("vectors/answers-3.9.1.txt")];
 const FETCH_REQUESTS: &[&str] = &[include_str!("vectors/fetch-requests.txt")];
 
+const HEADERS: &[&str] = &[include_str!("vectors/headers.txt")];
+
 /// Every broker's own host has this in it.
 const BEHIND: &[u8] = b"behind.the.gate";
 
@@ -193,5 +195,15 @@ fn a_fetch_is_always_a_consumers() {
         let changed = force_consumer(&mut body[at..]).unwrap();
         assert_eq!(body, bytes(forced), "version {version}");
         assert_eq!(changed, body != before);
+    }
+}
+
+#[test]
+fn headers_are_those_of_kafka() {
+    for [api, version, request, answer] in lines::<4>(HEADERS) {
+        let api = Api::from_key(api.parse().unwrap()).unwrap();
+        let version = version.parse().unwrap();
+        assert_eq!(if api.request_is_flexible(version) { "2" } else { "1" }, request, "{api} {version}");
+        assert_eq!(if api.answer_header_is_flexible(version) { "1" } else { "0" }, answer, "{api} {version}");
     }
 }

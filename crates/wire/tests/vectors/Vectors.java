@@ -24,6 +24,7 @@ public final class Vectors {
         } else {
             write(folder.resolve("refusals.txt"), release, REFUSALS, Refusals.all());
             write(folder.resolve("answers.txt"), release, ANSWERS, Stream.concat(Streamed.all().stream(), Held.all().stream()).toList());
+            write(folder.resolve("headers.txt"), release, "api version request-header answer-header", headers());
             write(folder.resolve("fetch-requests.txt"), release, "version tail body forced", fetchRequests());
         }
     }
@@ -36,6 +37,16 @@ public final class Vectors {
     private static String apiAndVersion(String line) {
         String[] words = line.split(" ");
         return words[0] + " " + words[1];
+    }
+
+    private static List<String> headers() {
+        List<String> lines = new ArrayList<>();
+        for (ApiKeys api : ApiKeys.clientApis()) {
+            for (short version : api.allVersions()) {
+                lines.add(api.id + " " + version + " " + api.requestHeaderVersion(version) + " " + api.responseHeaderVersion(version));
+            }
+        }
+        return lines;
     }
 
     private static List<String> fetchRequests() {
