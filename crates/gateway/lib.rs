@@ -1,1 +1,29 @@
-//! The gateway.
+//! Portcullis: sockets, tasks and time around the decisions of `policy` and the bytes of `wire`.
+//!
+//! `ARCHITECTURE.md` follows one Produce and one Fetch through these rooms.
+
+pub mod admin;
+pub mod apply;
+pub mod auth;
+pub mod cluster;
+pub mod conn;
+#[cfg(feature = "demo")]
+pub mod demo;
+pub mod ended;
+pub mod frames;
+pub mod in_flight;
+pub mod listener;
+pub mod live;
+pub mod logging;
+pub mod metrics;
+pub mod password;
+pub mod pool;
+pub mod pump;
+pub mod serve;
+pub mod sockets;
+pub mod stream;
+pub mod tls;
+pub mod topology;
+pub mod upstream;
+pub mod verify;
+pub mod workers;

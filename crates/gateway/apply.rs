@@ -1,0 +1,180 @@
+//! From a configuration to what serves it, at the start and at a reload: all of it or nothing.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use config::Model;
+use policy::credential::Settled;
+
+use crate::cluster::{Cluster, Spec};
+use crate::listener::{self, Bound, Door, Entry, Listener};
+use crate::live::{Gateway, Live};
+use crate::tls;
+use crate::topology;
+use crate::workers::Workers;
+
+/// What stands in the way of a configuration, for the operator.
+#[derive(Debug)]
+pub struct Obstacles(pub Vec<String>);
+
+/// A listener that is ready to be put in place.
+struct Planned {
+    listener: Arc<Listener>,
+    door: Door,
+    bound: Bound,
+}
+
+/// A cluster that is ready to be put in place.
+struct PlannedCluster {
+    cluster: Arc<Cluster>,
+    /// `None` for a cluster that is new and holds its own already.
+    spec: Option<Spec>,
+    listeners: Vec<Planned>,
+}
+
+/// Everything that a configuration needs and that can fail, done: sockets bound, TLS made.
+pub struct Plan {
+    model: Arc<Model>,
+    users: Arc<Settled>,
+    clusters: Vec<PlannedCluster>,
+}
+
+impl Plan {
+    /// Prepares `model` beside what is live. Nothing live is touched.
+    pub fn new(
+        model: Model,
+        users: Settled,
+        live: &BTreeMap<Arc<str>, Arc<Cluster>>,
+    ) -> Result<Self, Obstacles> {
+        let mut obstacles = Vec::new();
+        let threads = model.process.threads;
+        let clusters =
+            model.clusters.iter().filter_map(|cluster| plan(cluster, live, threads, &mut obstacles)).collect();
+        if obstacles.is_empty() {
+            Ok(Self { model: Arc::new(model), users: Arc::new(users), clusters })
+        } else {
+            Err(Obstacles(obstacles))
+        }
+    }
+
+    /// Puts the plan in place. Cannot fail. Called on the control thread's runtime.
+    pub fn apply(self, gateway: &Arc<Gateway>, workers: &Arc<Workers>) {
+        let before = Arc::clone(&gateway.live());
+        let mut clusters = BTreeMap::new();
+        for PlannedCluster { cluster, spec, listeners } in self.clusters {
+            let is_new = spec.is_none();
+            if let Some(spec) = spec {
+                cluster.set_spec(spec);
+            }
+            place(&cluster, listeners, gateway, workers);
+            if is_new {
+                let look = topology::keep(Arc::clone(&cluster), Arc::clone(gateway), Arc::clone(workers));
+                tokio::task::spawn_local(look);
+            }
+            clusters.insert(Arc::clone(&cluster.name), cluster);
+        }
+        for (name, cluster) in &before.clusters {
+            if !clusters.contains_key(name) {
+                cluster.listeners.load().iter().for_each(|listener| listener.close());
+                cluster.removed.notify_one();
+            }
+        }
+        gateway.apply(Live { model: self.model, users: self.users, clusters });
+    }
+}
+
+fn plan(
+    config: &Arc<config::Cluster>,
+    live: &BTreeMap<Arc<str>, Arc<Cluster>>,
+    threads: usize,
+    obstacles: &mut Vec<String>,
+) -> Option<PlannedCluster> {
+    let tls = match config.tls.as_ref().map(tls::connector).transpose() {
+        Ok(tls) => tls,
+        Err(error) => {
+            obstacles.push(format!("cluster {}: {error}", config.name));
+            return None;
+        }
+    };
+    let spec = Spec { config: Arc::clone(config), tls };
+    let existing = live.get(&config.name).map(Arc::clone);
+    let (cluster, spec) = match existing {
+        Some(cluster) => (cluster, Some(spec)),
+        None => (Arc::new(Cluster::new(spec, threads)), None),
+    };
+    let listeners =
+        config.listeners.iter().filter_map(|config| plan_listener(config, &cluster, obstacles)).collect();
+    Some(PlannedCluster { cluster, spec, listeners })
+}
+
+fn plan_listener(
+    config: &Arc<config::Listener>,
+    cluster: &Arc<Cluster>,
+    obstacles: &mut Vec<String>,
+) -> Option<Planned> {
+    let tls = match config.tls.as_ref().map(tls::acceptor).transpose() {
+        Ok(tls) => tls,
+        Err(error) => {
+            obstacles.push(format!("listener {}: {error}", config.bind));
+            return None;
+        }
+    };
+    let existing = cluster.listeners.load().iter().find(|l| l.door().config.bind == config.bind).cloned();
+    let keeps_ports =
+        existing.as_ref().is_some_and(|l| l.door().config.node_port_base == config.node_port_base);
+    let configured = config.node_ids.iter().map(|id| wire::NodeId(*id));
+    let topology = cluster.topology();
+    let seen = topology.iter().flat_map(|topology| topology.nodes.keys().copied());
+    let nodes = configured.chain(seen).map(Entry::Node);
+    let mut entries: Vec<Entry> = std::iter::once(Entry::Bootstrap).chain(nodes).collect();
+    entries.sort_unstable();
+    entries.dedup();
+    let mut bound = Bound::new();
+    for entry in entries {
+        let kept = existing.as_ref().is_some_and(|l| {
+            l.has(entry) && (keeps_ports || entry == Entry::Bootstrap)
+        });
+        if kept {
+            continue;
+        }
+        match listener::bind(config, entry) {
+            Ok(socket) => bound.push((entry, socket)),
+            Err(error) => obstacles.push(format!("cluster {}: {error}", cluster.name)),
+        }
+    }
+    let door = Door { config: Arc::clone(config), tls };
+    let listener = existing.unwrap_or_else(|| {
+        Arc::new(Listener::new(Door { config: Arc::clone(&door.config), tls: door.tls.clone() }))
+    });
+    Some(Planned { listener, door, bound })
+}
+
+/// Puts a cluster's listeners in place and lets go of those that are no longer configured.
+fn place(cluster: &Arc<Cluster>, planned: Vec<Planned>, gateway: &Arc<Gateway>, workers: &Arc<Workers>) {
+    let before = cluster.listeners.load_full();
+    let mut now = Vec::new();
+    for Planned { listener, door, bound } in planned {
+        let config = Arc::clone(&door.config);
+        for (entry, _) in &bound {
+            let address = listener::address_of(&config, *entry);
+            let address = address.map(|address| address.to_string());
+            tracing::info!(cluster = &*cluster.name, address, %entry, "listening");
+        }
+        listener.set_door(door);
+        listener.accept_at(bound, cluster, gateway, workers);
+        now.push(listener);
+    }
+    for gone in before.iter().filter(|old| !now.iter().any(|new| Arc::ptr_eq(old, new))) {
+        gone.close();
+    }
+    cluster.listeners.store(Arc::new(now));
+    // A listener that is new gets the ports of nodes seen meanwhile.
+    cluster.look_now.notify_one();
+}
+
+impl Plan {
+    /// The configuration that is planned.
+    pub fn model(&self) -> &Arc<Model> {
+        &self.model
+    }
+}

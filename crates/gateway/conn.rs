@@ -1,0 +1,262 @@
+//! A connection from its acceptance to its end: `open` makes a [`Session`] of it, the pump consumes that.
+
+use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arc_swap::Guard;
+use policy::access::Privilege;
+use tokio::net::TcpStream;
+use wire::versions::{Offered, Software};
+use wire::api::Stance;
+use wire::{Api, Book, NodeId};
+
+use crate::auth;
+use crate::cluster::Offer;
+use crate::ended::{Ended, Why};
+use crate::frames::Frames;
+use crate::listener::{Entry, Place};
+use crate::live::Gateway;
+use crate::metrics::Counts;
+use crate::pump::{Pump, Report};
+use crate::sockets;
+use crate::stream::Stream;
+use crate::workers::{Accepted, Permit};
+
+/// Who a connection is, where it came in and what it was promised.
+pub struct Session {
+    /// What all connections share.
+    pub gateway: Arc<Gateway>,
+    /// Where it came in.
+    pub place: Arc<Place>,
+    /// The listener's configuration when it came in.
+    pub listener: Arc<config::Listener>,
+    /// The client's address.
+    pub peer: SocketAddr,
+    /// When it was accepted.
+    pub since: Instant,
+    /// When it is old enough to be let go.
+    pub ends_at: Option<Instant>,
+    /// Its thread's counts.
+    pub counts: Counts,
+    pub(crate) login: auth::Login,
+    principal: RefCell<Arc<str>>,
+    privilege: Cell<Privilege>,
+    software: RefCell<Rc<Software>>,
+    promised: RefCell<Option<Arc<Offer>>>,
+    node: Cell<Option<NodeId>>,
+    _permit: Permit,
+}
+
+impl Session {
+    fn new(accepted: Accepted, listener: Arc<config::Listener>) -> (std::net::TcpStream, Self) {
+        let Accepted { client, peer, place, gateway, worker, permit } = accepted;
+        let since = Instant::now();
+        let ends_at = listener.age_max.map(|age| since + jittered(age, listener.age_jitter));
+        let anonymous: Arc<str> = Arc::from(config::ANONYMOUS);
+        let session = Self {
+            counts: Counts::new(&place.cluster.shards, worker),
+            login: auth::Login::default(),
+            privilege: Cell::new(place.cluster.spec().privilege(&anonymous)),
+            principal: RefCell::new(anonymous),
+            software: RefCell::new(Rc::new(own_software())),
+            promised: RefCell::new(None),
+            node: Cell::new(None),
+            gateway,
+            place,
+            listener,
+            peer,
+            since,
+            ends_at,
+            _permit: permit,
+        };
+        (client, session)
+    }
+
+    /// Who the client is.
+    pub fn principal(&self) -> Arc<str> {
+        Arc::clone(&self.principal.borrow())
+    }
+
+    pub(crate) fn set_principal(&self, principal: Arc<str>) {
+        self.privilege.set(self.place.cluster.spec().privilege(&principal));
+        *self.principal.borrow_mut() = principal;
+    }
+
+    /// What the client may do.
+    pub fn privilege(&self) -> Privilege {
+        self.privilege.get()
+    }
+
+    pub(crate) fn set_privilege(&self, privilege: Privilege) {
+        self.privilege.set(privilege);
+    }
+
+    /// The client's software as it named itself (KIP-511), or the gateway's.
+    pub fn software(&self) -> Rc<Software> {
+        Rc::clone(&self.software.borrow())
+    }
+
+    pub(crate) fn set_software(&self, software: Software) {
+        *self.software.borrow_mut() = Rc::new(software);
+    }
+
+    /// What the connection was promised: the offer of its last `ApiVersions`, else that of its first request.
+    pub fn promised(&self) -> Option<Arc<Offer>> {
+        self.promised.borrow().clone()
+    }
+
+    /// Whether the connection was promised this version.
+    pub fn allows(&self, api: Api, version: i16) -> bool {
+        self.promised.borrow().as_ref().is_some_and(|offer| offer.offered.ranges.allows(api, version))
+    }
+
+    /// Whether the connection was promised any version of this API.
+    pub fn promises(&self, api: Api) -> bool {
+        self.promised.borrow().as_ref().is_some_and(|offer| offer.offered.ranges.get(api).is_some())
+    }
+
+    pub(crate) fn promise(&self, offer: Arc<Offer>) {
+        *self.promised.borrow_mut() = Some(offer);
+    }
+
+    /// Waits for the topology, at most the cluster's `hold`, and promises what it offers.
+    pub(crate) async fn offer(&self) -> Result<Arc<Offer>, Ended> {
+        let cluster = &self.place.cluster;
+        let hold = cluster.spec().config.hold;
+        let topology = cluster.topology_within(hold).await;
+        topology.map(|topology| Arc::clone(&topology.offer)).ok_or_else(|| Ended::gateway(Why::NoTopology))
+    }
+
+    /// Whether a broker offers all that this connection was promised. Of Produce only the newest version counts:
+    /// version 0 is promised for old librdkafka's sake and never asked for (KAFKA-18659).
+    pub(crate) fn holds_promise(&self, offered: &Offered) -> Result<(), Ended> {
+        let Some(promised) = self.promised() else { return Ok(()) };
+        for api in Api::ALL.iter().copied().filter(|api| api.stance() != Stance::Local) {
+            let Some(asked) = promised.offered.ranges.get(api) else { continue };
+            let held = offered
+                .ranges
+                .get(api)
+                .is_some_and(|now| now.max >= asked.max && (now.min <= asked.min || api == Api::Produce));
+            if !held {
+                let lacks = format!("the broker lacks {} {}-{}", api.name(), asked.min, asked.max);
+                return Err(Ended::broker(Why::Downgraded).because(lacks));
+            }
+        }
+        Ok(())
+    }
+
+    /// The addresses that this client is told.
+    pub fn book(&self) -> Guard<Arc<Book>> {
+        self.place.listener.book()
+    }
+
+    pub(crate) fn set_node(&self, node: NodeId) {
+        self.node.set(Some(node));
+    }
+
+    /// Nodes without a port of ours were left out of an answer: they are looked for at once.
+    pub fn missed(&self, left_out: &[NodeId]) {
+        if !left_out.is_empty() {
+            self.gateway.metrics.left_out(&self.place.cluster.name, left_out);
+            self.place.cluster.look_now.notify_one();
+        }
+    }
+}
+
+/// The name under which the gateway speaks for a client that gave none.
+pub fn own_software() -> Software {
+    Software { name: "portcullis".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() }
+}
+
+/// `age` less a random part of at most `jitter` of it, so that connections of one moment don't end in one moment.
+fn jittered(age: Duration, jitter: f64) -> Duration {
+    let mut random = [0; 4];
+    // Without randomness the age is merely the same for all.
+    let _ = aws_lc_rs::rand::fill(&mut random);
+    let share = f64::from(u32::from_be_bytes(random)) / f64::from(u32::MAX);
+    age.mul_f64((1.0 - jitter * share).clamp(0.0, 1.0))
+}
+
+/// Lives a connection from its acceptance to its end.
+pub async fn serve(accepted: Accepted) {
+    let door = Arc::clone(&accepted.place.listener.door());
+    let (client, session) = Session::new(accepted, Arc::clone(&door.config));
+    session.gateway.metrics.opened(&session.place);
+    // Boxed, so that nothing of the login remains in a connection that has passed it.
+    let opened = Box::pin(open(client, &door, &session)).await;
+    drop(door);
+    let report = match opened {
+        Ok((stream, early)) => Pump::new(stream, session).run(early).await,
+        Err(ended) => Report { session, bytes_in: 0, bytes_out: 0, requests: 0, ended },
+    };
+    close(&report);
+}
+
+/// Everything before the pump, under one timeout: TLS, then the login. No broker is dialled here.
+async fn open(
+    client: std::net::TcpStream,
+    door: &crate::listener::Door,
+    session: &Session,
+) -> Result<(Stream, Vec<u8>), Ended> {
+    let io = |error: std::io::Error| Ended::client(Why::Io).because(error);
+    sockets::prepare(&client, session.listener.keepalive, session.listener.user_timeout);
+    let client = TcpStream::from_std(client).map_err(io)?;
+    let opening = async {
+        let stream = match &door.tls {
+            None => Stream::from(client),
+            Some(acceptor) => {
+                let accepted = acceptor.accept(client).await;
+                let tls = accepted.map_err(|error| Ended::client(Why::Tls).because(error))?;
+                Stream::from(tokio_rustls::TlsStream::from(tls))
+            }
+        };
+        let mut frames = Frames::default();
+        if !session.listener.sasl.is_empty() {
+            auth::welcome(session, &stream, &mut frames).await?;
+        }
+        Ok((stream, frames.into_unread()))
+    };
+    match tokio::time::timeout(session.listener.login_timeout, opening).await {
+        Ok(opened) => opened,
+        Err(_) => Err(Ended::client(Why::LoginTimeout)),
+    }
+}
+
+/// The one line that tells a connection's life, and its count.
+fn close(report: &Report) {
+    let Report { session, ended, .. } = report;
+    session.gateway.metrics.closed(&session.place, ended);
+    let node = match (session.place.entry, session.node.get()) {
+        (Entry::Node(node), _) | (Entry::Bootstrap, Some(node)) => Some(node.0),
+        (Entry::Bootstrap, None) => None,
+    };
+    macro_rules! line {
+        ($level:ident) => {
+            tracing::$level!(
+                cluster = &*session.place.cluster.name,
+                listener = %session.listener.bind,
+                entry = %session.place.entry,
+                client = %session.peer,
+                principal = &*session.principal(),
+                software = session.software().name,
+                node,
+                requests = report.requests,
+                bytes_in = report.bytes_in,
+                bytes_out = report.bytes_out,
+                seconds = session.since.elapsed().as_secs_f64(),
+                side = ended.side.label(),
+                why = ended.why.label(),
+                detail = ended.detail.as_deref(),
+                "connection ended"
+            )
+        };
+    }
+    if ended.is_ordinary() {
+        line!(info);
+    } else {
+        line!(warn);
+    }
+}

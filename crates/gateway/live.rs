@@ -1,0 +1,113 @@
+//! What all connections share: the configuration as applied, and whether the gateway stays.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::{ArcSwap, Guard};
+use config::Model;
+use policy::access::Privilege;
+use policy::credential::Settled;
+use policy::remembered::Remembered;
+use tokio::sync::{Semaphore, watch};
+
+use crate::cluster::Cluster;
+use crate::conn::Session;
+use crate::metrics::Metrics;
+use crate::verify::Verifier;
+
+/// Whether the gateway stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// It serves.
+    Serving,
+    /// It was told to end: what is owed is answered, for at most this long.
+    Ending {
+        /// Time for what is owed.
+        within: Duration,
+    },
+}
+
+/// A configuration as applied. Replaced whole by a reload.
+pub struct Live {
+    /// The configuration.
+    pub model: Arc<Model>,
+    /// Its users, every credential in its stored form.
+    pub users: Arc<Settled>,
+    /// The clusters by name. A cluster that a reload keeps is the same object before and after.
+    pub clusters: BTreeMap<Arc<str>, Arc<Cluster>>,
+}
+
+/// A reload has removed what a connection stood on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drained;
+
+/// What all connections share.
+pub struct Gateway {
+    live: ArcSwap<Live>,
+    changes: watch::Sender<Phase>,
+    /// Passwords that were verified lately.
+    pub remembered: Remembered,
+    /// Where passwords are verified.
+    pub verifier: Verifier,
+    /// What is counted once for the process.
+    pub metrics: Metrics,
+    /// One permit per connection.
+    pub connections: Arc<Semaphore>,
+}
+
+impl Gateway {
+    /// A gateway that serves `live`.
+    pub fn new(live: Live, remembered: Remembered, verifier: Verifier) -> Self {
+        let connections = Arc::new(Semaphore::new(live.model.process.connections_max));
+        let (changes, _) = watch::channel(Phase::Serving);
+        let metrics = Metrics::default();
+        Self { live: ArcSwap::from_pointee(live), changes, remembered, verifier, metrics, connections }
+    }
+
+    /// The configuration as applied now.
+    pub fn live(&self) -> Guard<Arc<Live>> {
+        self.live.load()
+    }
+
+    /// Replaces the configuration; every connection looks at it at once.
+    pub fn apply(&self, live: Live) {
+        self.remembered.retain(&live.users);
+        self.live.store(Arc::new(live));
+        self.changes.send_modify(|_| ());
+    }
+
+    /// Whether the gateway stays.
+    pub fn phase(&self) -> Phase {
+        *self.changes.borrow()
+    }
+
+    /// Tells every connection that the gateway ends.
+    pub fn end(&self, within: Duration) {
+        self.changes.send_replace(Phase::Ending { within });
+    }
+
+    /// Wakes at every reload and at the end.
+    pub fn changes(&self) -> watch::Receiver<Phase> {
+        self.changes.subscribe()
+    }
+}
+
+impl Live {
+    /// Whether what a connection stands on still exists, and what its principal may do now.
+    pub fn still_welcome(&self, session: &Session) -> Result<Privilege, Drained> {
+        let cluster = self.clusters.get(&session.place.cluster.name).ok_or(Drained)?;
+        let spec = cluster.spec();
+        let listener =
+            spec.config.listeners.iter().find(|l| l.bind == session.listener.bind).ok_or(Drained)?;
+        let was = &session.listener;
+        let same_door = was.sasl.is_empty() == listener.sasl.is_empty()
+            && was.tls.is_some() == listener.tls.is_some()
+            && was.node_port_base == listener.node_port_base;
+        let known = listener.sasl.is_empty() || self.users.get(&session.principal()).is_some();
+        if !Arc::ptr_eq(cluster, &session.place.cluster) || !same_door || !known {
+            return Err(Drained);
+        }
+        Ok(spec.privilege(&session.principal()))
+    }
+}

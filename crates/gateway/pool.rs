@@ -1,0 +1,141 @@
+//! Read buffers that belong to a thread and are lent to a connection only while bytes are there.
+
+use std::cell::RefCell;
+use std::ops::{Deref, DerefMut};
+
+/// Bytes in one buffer. Large enough that a large frame costs few system calls, and that every head the gateway
+/// has to see whole fits in (see `wire::head::REQUEST_HEAD_BYTES_MAX`).
+pub const BUFFER_BYTES: usize = 256 * 1024;
+
+/// Buffers a thread keeps for the next reader; more are given back to the allocator.
+const KEPT_MAX: usize = 16;
+
+thread_local! {
+    /// Not state of the program but a cache of memory: nothing is lost when it is empty.
+    static KEPT: RefCell<Vec<Box<[u8]>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A lent buffer, which returns to its thread's pool when dropped.
+pub struct Buffer {
+    /// Empty only during `drop`.
+    bytes: Box<[u8]>,
+}
+
+impl Buffer {
+    /// Lends a buffer of [`BUFFER_BYTES`]. Its contents are whatever the last reader left.
+    pub fn lend() -> Self {
+        let kept = KEPT.with_borrow_mut(Vec::pop);
+        Self { bytes: kept.unwrap_or_else(|| vec![0; BUFFER_BYTES].into_boxed_slice()) }
+    }
+}
+
+impl Deref for Buffer {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl DerefMut for Buffer {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        let bytes = std::mem::take(&mut self.bytes);
+        // During the thread's end the pool may be gone already; then the allocator takes the buffer.
+        let _ = KEPT.try_with(|kept| {
+            let mut kept = kept.borrow_mut();
+            if kept.len() < KEPT_MAX {
+                kept.push(bytes);
+            }
+        });
+    }
+}
+
+/// What one direction has read and not yet disposed of: a lent buffer while there are bytes, nothing while idle.
+///
+/// The bytes in `start..end` are unread. A reader that needs more of a frame than is there calls for another
+/// fill; the unread rest is moved to the front first.
+#[derive(Default)]
+pub struct Intake {
+    buffer: Option<Buffer>,
+    start: usize,
+    end: usize,
+}
+
+impl Intake {
+    /// The unread bytes.
+    pub fn unread(&mut self) -> &mut [u8] {
+        match &mut self.buffer {
+            Some(buffer) => &mut buffer[self.start..self.end],
+            None => &mut [],
+        }
+    }
+
+    /// Marks the first `n` unread bytes as disposed of; an empty intake gives its buffer back.
+    pub fn consume(&mut self, n: usize) {
+        debug_assert!(n <= self.end - self.start);
+        self.start += n;
+        if self.start == self.end {
+            *self = Self::default();
+        }
+    }
+
+    /// Space behind the unread bytes, never empty unless the buffer is full of one unfinished thing.
+    pub fn space(&mut self) -> &mut [u8] {
+        let buffer = self.buffer.get_or_insert_with(Buffer::lend);
+        if self.start > 0 {
+            buffer.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
+            self.start = 0;
+        }
+        &mut buffer[self.end..]
+    }
+
+    /// Says that `n` bytes were read into [`Intake::space`].
+    pub fn filled(&mut self, n: usize) {
+        self.end += n;
+    }
+
+    /// Puts bytes that were read elsewhere in front of all others. Called once, before the first read.
+    pub fn seed(&mut self, early: &[u8]) {
+        let n = early.len().min(BUFFER_BYTES);
+        if n > 0 {
+            self.space()[..n].copy_from_slice(&early[..n]);
+            self.filled(n);
+        }
+    }
+
+    /// True when no unread byte is held. An idle intake holds no buffer.
+    pub fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    /// Gives the buffer back when nothing is in it: after a read that found the socket dry.
+    pub fn release_if_empty(&mut self) {
+        if self.is_empty() {
+            *self = Self::default();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn an_intake_keeps_an_unfinished_head_and_gives_its_buffer_back_when_empty() {
+        let mut intake = Intake::default();
+        intake.space()[..5].copy_from_slice(b"abcde");
+        intake.filled(5);
+        intake.consume(3);
+        assert_eq!(intake.space().len(), BUFFER_BYTES - 2);
+        assert_eq!(intake.unread(), b"de");
+        intake.consume(2);
+        assert!(intake.buffer.is_none());
+    }
+}

@@ -1,0 +1,174 @@
+//! A connection after its login: two named directions and the queue of what is owed between them.
+//!
+//! All of a connection lives in one task of one thread. [`Pump::run`] polls, in this order, [`watch`] (time and
+//! reload), [`requests`] (client to broker) and [`responses`] (broker to client). The order carries meaning: what
+//! `requests` notes as owed is seen by `responses` in the same poll, so that it needs no wake-up.
+
+mod requests;
+mod responses;
+mod watch;
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::Instant;
+
+use crate::conn::Session;
+use crate::ended::{Ended, Side, Why};
+use crate::in_flight::InFlight;
+use crate::stream::Stream;
+use crate::upstream;
+
+/// One connection's pump.
+pub struct Pump {
+    session: Session,
+    client: Stream,
+    /// The broker's half; absent until the first request that needs it.
+    broker: RefCell<Option<Rc<Stream>>>,
+    in_flight: InFlight,
+    /// When bytes last moved in either direction.
+    moved_at: Cell<Instant>,
+    /// Since when a peer has taken none of the bytes held for it.
+    stalled: [Cell<Option<Instant>>; 2],
+    /// Set once: no further request is taken, what is owed is answered, then the end with this reason.
+    draining: Cell<Option<(Side, Why)>>,
+    bytes: Bytes,
+}
+
+/// What a connection has moved, in bytes, for its closing log line.
+#[derive(Default)]
+struct Bytes {
+    from_client: Cell<u64>,
+    to_client: Cell<u64>,
+    requests: Cell<u64>,
+}
+
+/// What a connection did, for its closing log line.
+pub struct Report {
+    /// Who, where and how.
+    pub session: Session,
+    /// Bytes read from the client after its login.
+    pub bytes_in: u64,
+    /// Bytes written to the client after its login.
+    pub bytes_out: u64,
+    /// Requests taken after its login.
+    pub requests: u64,
+    /// How it ended.
+    pub ended: Ended,
+}
+
+/// The peers that bytes are written to, as indices of [`Pump::stalled`].
+#[derive(Clone, Copy)]
+enum Towards {
+    Client = 0,
+    Broker = 1,
+}
+
+impl Pump {
+    /// A pump for a client that is known.
+    pub fn new(client: Stream, session: Session) -> Self {
+        let in_flight = InFlight::new(session.listener.in_flight_max);
+        Self {
+            session,
+            client,
+            broker: RefCell::new(None),
+            in_flight,
+            moved_at: Cell::new(Instant::now()),
+            stalled: [Cell::new(None), Cell::new(None)],
+            draining: Cell::new(None),
+            bytes: Bytes::default(),
+        }
+    }
+
+    /// Carries requests and answers until either side ends or the gateway lets go.
+    pub async fn run(self, early: Vec<u8>) -> Report {
+        // `biased` with a reason: see the module's words on the order.
+        let ended = tokio::select! {
+            biased;
+            ended = self.watch() => ended,
+            ended = self.requests(early) => ended,
+            ended = self.responses() => ended,
+        };
+        self.session.counts.given_up(self.in_flight.owed_by_broker());
+        self.part(&ended).await;
+        Report {
+            bytes_in: self.bytes.from_client.get(),
+            bytes_out: self.bytes.to_client.get(),
+            requests: self.bytes.requests.get(),
+            session: self.session,
+            ended,
+        }
+    }
+
+    /// Lets a broker finish what a client that left had already asked: closing a socket with unread answers in it
+    /// would reset the connection and could destroy requests on their way, such as those with acks=0.
+    async fn part(&self, ended: &Ended) {
+        let broker = self.broker.borrow_mut().take();
+        if let (Some(broker), Side::Client, Why::Closed | Why::Io) = (broker, ended.side, ended.why) {
+            let _ = tokio::time::timeout(upstream::LINGER, async {
+                broker.shutdown().await;
+                let mut space = [0; 1024];
+                while broker.read(&mut space).await.is_ok_and(|n| n > 0) {}
+            })
+            .await;
+        }
+    }
+
+    /// Writes all of `bytes` to `peer`, noting when it stops taking them. Not cancel-safe; runs to its end or the
+    /// connection's.
+    async fn write(&self, peer: &Stream, towards: Towards, mut bytes: &[u8]) -> std::io::Result<()> {
+        let stalled = &self.stalled[towards as usize];
+        while !bytes.is_empty() {
+            let n = std::future::poll_fn(|cx| {
+                let polled = peer.poll_write(cx, bytes);
+                if polled.is_pending() && stalled.get().is_none() {
+                    stalled.set(Some(Instant::now()));
+                }
+                polled
+            })
+            .await?;
+            if n == 0 {
+                return Err(std::io::ErrorKind::WriteZero.into());
+            }
+            if stalled.get().is_some() {
+                stalled.set(None);
+                self.moved_at.set(Instant::now());
+            }
+            bytes = &bytes[n..];
+        }
+        std::future::poll_fn(|cx| peer.poll_flush(cx)).await
+    }
+
+    /// Writes to the client and counts.
+    async fn to_client(&self, bytes: &[u8]) -> Result<(), Ended> {
+        self.bytes.to_client.set(self.bytes.to_client.get() + bytes.len() as u64);
+        self.session.counts.to_client(bytes.len());
+        self.write(&self.client, Towards::Client, bytes)
+            .await
+            .map_err(|error| Ended::client(Why::Io).because(error))
+    }
+
+    /// Writes to the broker, which is dialled first if there is none yet, and counts.
+    async fn to_broker(&self, bytes: &[u8]) -> Result<(), Ended> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let present = self.broker.borrow().clone();
+        let broker = match present {
+            Some(broker) => broker,
+            None => self.dial().await?,
+        };
+        self.session.counts.to_broker(bytes.len());
+        self.write(&broker, Towards::Broker, bytes)
+            .await
+            .map_err(|error| Ended::broker(Why::Io).because(error))
+    }
+
+    /// The broker's half, made by the same code for the first time and every later one.
+    async fn dial(&self) -> Result<Rc<Stream>, Ended> {
+        let session = &self.session;
+        let stream = upstream::reach(session).await?;
+        let stream = Rc::new(stream);
+        *self.broker.borrow_mut() = Some(Rc::clone(&stream));
+        Ok(stream)
+    }
+}

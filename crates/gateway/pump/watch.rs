@@ -1,0 +1,85 @@
+//! Time and reload: what ends a connection although both peers keep still.
+
+use std::time::{Duration, Instant};
+
+use super::{Pump, Towards};
+use crate::ended::{Ended, Side, Why};
+use crate::live::{Drained, Phase};
+
+/// The longest sleep between two looks at a connection's clocks.
+const LOOK_MAX: Duration = Duration::from_secs(60);
+
+/// The shortest, so that a clock that stands just before its end is not looked at in a spin.
+const LOOK_MIN: Duration = Duration::from_millis(50);
+
+impl Pump {
+    /// Ends the connection when one of its clocks runs out, and starts its drain when a reload, the shutdown or
+    /// its age asks for that.
+    pub(super) async fn watch(&self) -> Ended {
+        let mut changes = self.session.gateway.changes();
+        let mut drain_ends: Option<Instant> = None;
+        loop {
+            let now = Instant::now();
+            let reason = if drain_ends.is_none() { self.reason_to_drain(now) } else { None };
+            if let Some((side, why, within)) = reason {
+                self.draining.set(Some((side, why)));
+                drain_ends = Some(now + within);
+            }
+            let next = match self.next_look(now, drain_ends) {
+                Ok(next) => next,
+                Err(ended) => return ended,
+            };
+            tokio::select! {
+                news = changes.changed() => if news.is_err() {
+                    return Ended::gateway(Why::Shutdown);
+                },
+                () = tokio::time::sleep(next) => {}
+            }
+        }
+    }
+
+    /// Why this connection should take no further request, and how long it has for what is owed.
+    fn reason_to_drain(&self, now: Instant) -> Option<(Side, Why, Duration)> {
+        let session = &self.session;
+        let live = session.gateway.live();
+        if let Phase::Ending { within } = session.gateway.phase() {
+            return Some((Side::Gateway, Why::Shutdown, within));
+        }
+        match live.still_welcome(session) {
+            Ok(privilege) => session.set_privilege(privilege),
+            Err(Drained) => return Some((Side::Gateway, Why::Removed, live.model.drain.reload)),
+        }
+        match session.ends_at {
+            Some(end) if end <= now => Some((Side::Gateway, Why::Age, live.model.drain.reload)),
+            _ => None,
+        }
+    }
+
+    /// How long no clock of this connection runs out, or the end that one has reached.
+    fn next_look(&self, now: Instant, drain_ends: Option<Instant>) -> Result<Duration, Ended> {
+        let listener = &self.session.listener;
+        let mut next = LOOK_MAX;
+        let mut until = |end: Instant| {
+            let left = end.saturating_duration_since(now);
+            next = next.min(left);
+            left.is_zero()
+        };
+        if drain_ends.is_some_and(&mut until) {
+            return Err(Ended::gateway(Why::DrainTimeout));
+        }
+        if until(self.moved_at.get() + listener.idle_timeout) {
+            return Err(Ended::gateway(Why::Idle));
+        }
+        if let (None, Some(end)) = (drain_ends, self.session.ends_at) {
+            until(end);
+        }
+        until(now + listener.stall_timeout);
+        for (towards, side) in [(Towards::Client, Side::Client), (Towards::Broker, Side::Broker)] {
+            let stalled = self.stalled[towards as usize].get();
+            if stalled.is_some_and(|since| until(since + listener.stall_timeout)) {
+                return Err(Ended::new(side, Why::Stalled));
+            }
+        }
+        Ok(next.max(LOOK_MIN))
+    }
+}

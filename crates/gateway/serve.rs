@@ -1,0 +1,245 @@
+//! The process: its start, its reloads, its end. Everything here runs on the control thread.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use config::{Faults, Model};
+use policy::credential::Settled;
+use policy::remembered::Remembered;
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::apply::{Obstacles, Plan};
+use crate::listener::Entry;
+use crate::live::{Gateway, Live};
+use crate::logging::Logging;
+use crate::metrics::Reloaded;
+use crate::verify::Verifier;
+use crate::workers::Workers;
+use crate::{admin, listener};
+
+/// How often the end looks whether the last connection is gone.
+const END_LOOK: Duration = Duration::from_millis(20);
+
+/// Why the process can't serve. `main` makes an exit code of it.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration does not check.
+    #[error("{0}")]
+    Faults(Faults),
+    /// What it asks for can't be had.
+    #[error("{}", .0.0.join("\n"))]
+    Obstacles(Obstacles),
+    /// The system refuses what every process needs.
+    #[error("{0}: {1}")]
+    System(&'static str, std::io::Error),
+}
+
+fn random<const N: usize>() -> Result<[u8; N], StartError> {
+    let mut bytes = [0; N];
+    aws_lc_rs::rand::fill(&mut bytes)
+        .map_err(|_| StartError::System("random bytes", std::io::Error::other("refused")))?;
+    Ok(bytes)
+}
+
+/// Brings all passwords into their stored form.
+fn settle(users: &config::Users, before: Option<&Settled>) -> Result<Settled, StartError> {
+    let mut failed = None;
+    let settled = policy::credential::settle_again(users, before, || {
+        random().unwrap_or_else(|error| {
+            failed = Some(error);
+            Default::default()
+        })
+    });
+    failed.map_or(Ok(settled), Err)
+}
+
+/// A gateway that serves, and what it takes to steer it.
+struct Process {
+    gateway: Arc<Gateway>,
+    workers: Arc<Workers>,
+    path: PathBuf,
+    logging: Logging,
+}
+
+/// Serves the configuration at `path` until SIGTERM or SIGINT.
+pub fn run(path: &Path) -> Result<(), StartError> {
+    let model = config::load(path).map_err(StartError::Faults)?;
+    let logging = Logging::start(&model.log);
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build_local(LocalOptions::default())
+        .map_err(|error| StartError::System("the control thread's runtime", error))?;
+    runtime.block_on(async {
+        let process = Process::start(path, model, logging)?;
+        process.steer().await
+    })
+}
+
+impl Process {
+    fn start(path: &Path, model: Model, logging: Logging) -> Result<Self, StartError> {
+        raise_descriptor_limit();
+        let threads = model.process.threads;
+        let workers = Workers::start(threads).map_err(|error| StartError::System("worker threads", error))?;
+        let verifier = Verifier::start(threads.div_ceil(2))
+            .map_err(|error| StartError::System("verifying threads", error))?;
+        let users = settle(&model.users, None)?;
+        let empty = Live {
+            model: Arc::new(model.clone()),
+            users: Arc::new(settle(&config::Users::default(), None)?),
+            clusters: std::collections::BTreeMap::new(),
+        };
+        let plan = Plan::new(model, users, &empty.clusters).map_err(StartError::Obstacles)?;
+        let gateway = Arc::new(Gateway::new(empty, Remembered::new(random()?), verifier));
+        let workers = Arc::new(workers);
+        let admin = plan.model().admin.clone();
+        if let Some(admin) = admin {
+            let socket = crate::sockets::listen(admin.bind)
+                .map_err(|error| StartError::System("the admin address can't be bound", error))?;
+            tracing::info!(address = %admin.bind, "admin listening");
+            tokio::task::spawn_local(admin::serve(socket, Arc::clone(&gateway)));
+        }
+        note(plan.model());
+        plan.apply(&gateway, &workers);
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), threads, "serving");
+        Ok(Self { gateway, workers, path: path.to_owned(), logging })
+    }
+
+    /// Reloads on SIGHUP; ends on SIGTERM and SIGINT.
+    async fn steer(self) -> Result<(), StartError> {
+        let signals = |kind| signal(kind).map_err(|error| StartError::System("signals", error));
+        let mut hangup = signals(SignalKind::hangup())?;
+        let mut terminate = signals(SignalKind::terminate())?;
+        let mut interrupt = signals(SignalKind::interrupt())?;
+        loop {
+            tokio::select! {
+                _ = hangup.recv() => self.reload(),
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+            }
+        }
+        self.end(async {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        })
+        .await;
+        Ok(())
+    }
+
+    /// Applies the file as it is now, or changes nothing and says why.
+    fn reload(&self) {
+        let model = match config::load(&self.path) {
+            Ok(model) => model,
+            Err(Faults(faults)) => {
+                for fault in &faults {
+                    tracing::error!(%fault, "the new configuration has a fault");
+                }
+                tracing::error!(faults = faults.len(), "nothing was reloaded");
+                self.gateway.metrics.reloaded(Reloaded::Refused);
+                return;
+            }
+        };
+        let live = Arc::clone(&self.gateway.live());
+        let model = keep_unreloadable(model, &live.model);
+        let users = match settle(&model.users, Some(&live.users)) {
+            Ok(users) => users,
+            Err(error) => {
+                tracing::error!(%error, "nothing was reloaded");
+                self.gateway.metrics.reloaded(Reloaded::Refused);
+                return;
+            }
+        };
+        let log = model.log.clone();
+        match Plan::new(model, users, &live.clusters) {
+            Ok(plan) => {
+                note(plan.model());
+                plan.apply(&self.gateway, &self.workers);
+                self.logging.set_filter(&log.filter);
+                self.gateway.metrics.reloaded(Reloaded::Applied);
+                tracing::info!("reloaded");
+            }
+            Err(Obstacles(obstacles)) => {
+                for obstacle in &obstacles {
+                    tracing::error!(obstacle, "the new configuration can't be applied");
+                }
+                tracing::error!("nothing was reloaded");
+                self.gateway.metrics.reloaded(Reloaded::Refused);
+            }
+        }
+    }
+
+    /// Answers what was asked, then ends: when all connections are gone, the time is over or a second signal comes.
+    async fn end(&self, again: impl Future<Output = ()>) {
+        let within = self.gateway.live().model.drain.shutdown;
+        tracing::info!(open = self.workers.open(), seconds = within.as_secs_f64(), "ending");
+        self.gateway.metrics.set_ready(false);
+        self.gateway.end(within);
+        let until = Instant::now() + within + END_LOOK * 2;
+        let gone = async {
+            while self.workers.open() > 0 && Instant::now() < until {
+                tokio::time::sleep(END_LOOK).await;
+            }
+        };
+        tokio::select! {
+            () = gone => {}
+            () = again => tracing::warn!("told twice to end"),
+        }
+        tracing::info!(open = self.workers.open(), "ended");
+    }
+}
+
+/// Keeps what only a start can change, and says so.
+fn keep_unreloadable(mut model: Model, live: &Model) -> Model {
+    let say = |key: &str| tracing::warn!(key, "is changed in the file and takes effect at the next start");
+    if model.process != live.process {
+        say("process");
+        model.process = live.process.clone();
+    }
+    if model.admin != live.admin {
+        say("admin");
+        model.admin.clone_from(&live.admin);
+    }
+    if model.log.format != live.log.format {
+        say("log.format");
+        model.log.format = live.log.format;
+    }
+    model
+}
+
+/// Logs what the configuration is worth a word about, and the table of ports.
+fn note(model: &Model) {
+    for note in &model.notes {
+        tracing::warn!(note, "configuration");
+    }
+    for listener in model.clusters.iter().flat_map(|cluster| &cluster.listeners) {
+        let ports: Vec<String> = listener
+            .node_ids
+            .iter()
+            .filter_map(|id| {
+                let entry = Entry::Node(wire::NodeId(*id));
+                listener::address_of(listener, entry).map(|address| format!("{id}={}", address.port()))
+            })
+            .collect();
+        tracing::info!(
+            cluster = &*listener.cluster,
+            bootstrap = %listener.bind,
+            advertised = %format_args!("{}:{}", listener.advertised_host, listener.advertised_port),
+            node_ports = %format_args!("{} + node id", listener.node_port_base),
+            advertised_ports = %format_args!("{} + node id", listener.advertised_port_base),
+            bound = ports.join(" "),
+            "ports"
+        );
+    }
+}
+
+/// A connection costs two descriptors; the soft limit that shells give is too low for a proxy.
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }) {
+        tracing::warn!(%error, "the limit of file descriptors could not be raised");
+    }
+}

@@ -1,0 +1,88 @@
+//! A byte stream to a client or a broker, plain or TLS, used by two directions of one task.
+
+use std::cell::RefCell;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsStream;
+
+/// What lies under a [`Stream`]. Plain sockets can be relayed in ways that TLS ones can't.
+enum Transport {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+/// One peer's stream. Both directions of a connection live in one task and borrow it only inside a poll, so a
+/// cell is enough where other designs need a lock.
+pub struct Stream {
+    transport: RefCell<Transport>,
+}
+
+impl From<TcpStream> for Stream {
+    fn from(socket: TcpStream) -> Self {
+        Self { transport: RefCell::new(Transport::Plain(socket)) }
+    }
+}
+
+impl From<TlsStream<TcpStream>> for Stream {
+    fn from(session: TlsStream<TcpStream>) -> Self {
+        Self { transport: RefCell::new(Transport::Tls(Box::new(session))) }
+    }
+}
+
+impl Stream {
+    /// Reads what is there, at most `space.len()` bytes; `Ok(0)` is the peer's end of stream.
+    pub fn poll_read(&self, cx: &mut Context<'_>, space: &mut [u8]) -> Poll<io::Result<usize>> {
+        let mut read = ReadBuf::new(space);
+        let polled = match &mut *self.transport.borrow_mut() {
+            Transport::Plain(socket) => Pin::new(socket).poll_read(cx, &mut read),
+            Transport::Tls(session) => Pin::new(session.as_mut()).poll_read(cx, &mut read),
+        };
+        polled.map_ok(|()| read.filled().len())
+    }
+
+    /// Writes some of `bytes`; TLS may keep them until [`Stream::poll_flush`].
+    pub fn poll_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match &mut *self.transport.borrow_mut() {
+            Transport::Plain(socket) => Pin::new(socket).poll_write(cx, bytes),
+            Transport::Tls(session) => Pin::new(session.as_mut()).poll_write(cx, bytes),
+        }
+    }
+
+    /// Pushes out what TLS holds back; nothing to do on a plain socket.
+    pub fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut *self.transport.borrow_mut() {
+            Transport::Plain(_) => Poll::Ready(Ok(())),
+            Transport::Tls(session) => Pin::new(session.as_mut()).poll_flush(cx),
+        }
+    }
+
+    /// Reads what is there. Cancel-safe: nothing is read unless it is returned.
+    pub async fn read(&self, space: &mut [u8]) -> io::Result<usize> {
+        std::future::poll_fn(|cx| self.poll_read(cx, space)).await
+    }
+
+    /// Writes all bytes and flushes. Not cancel-safe: a part may have been written.
+    pub async fn write_all(&self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let n = std::future::poll_fn(|cx| self.poll_write(cx, bytes)).await?;
+            if n == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            bytes = &bytes[n..];
+        }
+        std::future::poll_fn(|cx| self.poll_flush(cx)).await
+    }
+
+    /// Says to the peer that nothing more comes. Errors are of no interest: the stream is at its end either way.
+    pub async fn shutdown(&self) {
+        let _ = std::future::poll_fn(|cx| match &mut *self.transport.borrow_mut() {
+            Transport::Plain(socket) => Pin::new(socket).poll_shutdown(cx),
+            Transport::Tls(session) => Pin::new(session.as_mut()).poll_shutdown(cx),
+        })
+        .await;
+    }
+}

@@ -1,0 +1,285 @@
+//! Each cluster's topology, learned by the gateway itself and kept fresh: which brokers there are, where they are
+//! dialled and which versions all of them speak.
+
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use config::HostPort;
+use tokio::task::JoinSet;
+use wire::versions::Offered;
+use wire::{Api, NodeId, Upstream};
+
+use crate::cluster::{Cluster, Node, Offer, Spec, Topology};
+use crate::conn::own_software;
+use crate::listener;
+use crate::live::Gateway;
+use crate::stream::Stream;
+use crate::upstream::{self, Connected, DialError, Question};
+use crate::workers::Workers;
+
+/// Bootstrap servers are dialled this much apart: the first that answers wins.
+const STAGGER: Duration = Duration::from_millis(250);
+
+/// The least time between two looks, however many connections ask for one.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// The newest Metadata that the gateway asks for itself.
+const METADATA_VERSION_MAX: i16 = 12;
+
+/// Why a look at the topology failed.
+#[derive(Debug, thiserror::Error)]
+enum LookError {
+    #[error("no broker answers: {0}")]
+    Dial(#[from] DialError),
+    #[error("no broker is known")]
+    Nobody,
+}
+
+/// A connection of the gateway's own to a broker, kept between looks.
+struct Probe {
+    address: Upstream,
+    stream: Stream,
+    offered: Offered,
+}
+
+/// What one cluster's look keeps from one time to the next.
+pub struct Look {
+    cluster: Arc<Cluster>,
+    gateway: Arc<Gateway>,
+    workers: Arc<Workers>,
+    probes: BTreeMap<NodeId, Probe>,
+    /// Every broker ever seen, with its versions as last heard.
+    seen: BTreeMap<NodeId, (Upstream, Option<Offered>)>,
+    /// What was logged last of each node: a line is a change.
+    told: BTreeMap<NodeId, bool>,
+}
+
+/// Looks at a cluster's topology until it is removed.
+pub async fn keep(cluster: Arc<Cluster>, gateway: Arc<Gateway>, workers: Arc<Workers>) {
+    let mut look = Look {
+        cluster: Arc::clone(&cluster),
+        gateway,
+        workers,
+        probes: BTreeMap::new(),
+        seen: BTreeMap::new(),
+        told: BTreeMap::new(),
+    };
+    let mut failing = false;
+    loop {
+        match look.once().await {
+            Ok(()) => failing = false,
+            Err(error) => {
+                look.gateway.metrics.look_failed(&cluster.name);
+                if !failing {
+                    tracing::warn!(cluster = &*cluster.name, %error, "the topology can't be learned");
+                }
+                failing = true;
+            }
+        }
+        let refresh = cluster.spec().config.refresh;
+        // Until a cluster is reached for the first time, clients wait for it.
+        let pause = if cluster.topology().is_none() { PAUSE } else { refresh };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = cluster.look_now.notified() => tokio::time::sleep(PAUSE).await,
+            () = cluster.removed.notified() => return,
+        }
+    }
+}
+
+impl Look {
+    /// One look: who is there, what do they speak; then ports, then the news.
+    async fn once(&mut self) -> Result<(), LookError> {
+        let spec = Arc::clone(&self.cluster.spec());
+        let nodes = match self.ask_a_probe(&spec).await {
+            Some(nodes) => nodes,
+            None => self.ask_anybody(&spec).await?,
+        };
+        let mut there = BTreeSet::new();
+        for node in &nodes.nodes {
+            there.insert(node.id);
+            let address = dialable(&spec, node.id, &node.address);
+            match self.seen.entry(node.id) {
+                Entry::Vacant(new) => drop(new.insert((address, None))),
+                Entry::Occupied(mut seen) => seen.get_mut().0 = address,
+            }
+        }
+        // A broker that is down keeps its place, and is dialled where the configuration says now.
+        for (id, (address, _)) in &mut self.seen {
+            *address = dialable(&spec, *id, address);
+        }
+        let up = self.probe_all(&spec, &there).await;
+        self.bind_ports();
+        self.tell(&up);
+        let offers: Vec<&Offered> = self.seen.values().filter_map(|(_, offered)| offered.as_ref()).collect();
+        if offers.is_empty() {
+            return Err(LookError::Nobody);
+        }
+        let offer = self.offer(policy::versions::offer(&offers));
+        let known = self.seen.iter().map(|(id, (address, _))| {
+            (*id, Node { address: address.clone(), up: up.contains(id) })
+        });
+        self.cluster.publish(Topology { cluster_id: nodes.cluster_id, nodes: known.collect(), offer });
+        Ok(())
+    }
+
+    /// The prepared offer, the last one again where nothing changed.
+    fn offer(&self, offered: Offered) -> Arc<Offer> {
+        match self.cluster.topology() {
+            Some(last) if last.offer.offered == offered => Arc::clone(&last.offer),
+            _ => Arc::new(Offer::new(offered)),
+        }
+    }
+
+    /// Asks for the nodes over a connection that is there.
+    async fn ask_a_probe(&mut self, spec: &Spec) -> Option<wire::ask::Nodes> {
+        while let Some((id, probe)) = self.probes.pop_first() {
+            if let Ok(nodes) = probe.nodes(spec.config.dial_timeout).await {
+                self.probes.insert(id, probe);
+                return Some(nodes);
+            }
+        }
+        None
+    }
+
+    /// Dials bootstrap servers and brokers seen before, a little apart, and asks the first that is there.
+    async fn ask_anybody(&self, spec: &Arc<Spec>) -> Result<wire::ask::Nodes, LookError> {
+        let bootstrap = spec.config.bootstrap.iter().map(upstream_of);
+        let seen = self.seen.values().map(|(address, _)| address.clone());
+        let mut race = JoinSet::new();
+        for (n, address) in bootstrap.chain(seen).enumerate() {
+            let spec = Arc::clone(spec);
+            let after = STAGGER.saturating_mul(u32::try_from(n).unwrap_or(u32::MAX));
+            race.spawn_local(async move {
+                tokio::time::sleep(after).await;
+                let within = spec.config.dial_timeout;
+                Probe::dial(&spec, address, within).await?.nodes(within).await
+            });
+        }
+        let mut failed = LookError::Nobody;
+        while let Some(asked) = race.join_next().await {
+            match asked {
+                Ok(Ok(nodes)) => return Ok(nodes),
+                Ok(Err(error)) => failed = error.into(),
+                Err(_gone) => {}
+            }
+        }
+        Err(failed)
+    }
+
+    /// Asks every broker that is there what it speaks, all at once; gives those that answered.
+    async fn probe_all(&mut self, spec: &Arc<Spec>, there: &BTreeSet<NodeId>) -> BTreeSet<NodeId> {
+        let mut asking = JoinSet::new();
+        for id in there {
+            let Some((address, _)) = self.seen.get(id) else { continue };
+            let (id, address, spec) = (*id, address.clone(), Arc::clone(spec));
+            let kept = self.probes.remove(&id).filter(|probe| probe.address == address);
+            asking.spawn_local(async move { (id, Probe::renew(kept, &spec, address).await) });
+        }
+        // Probes of brokers that left are dropped here.
+        self.probes.clear();
+        let mut up = BTreeSet::new();
+        while let Some(asked) = asking.join_next().await {
+            let Ok((id, probed)) = asked else { continue };
+            match probed {
+                Ok(probe) => {
+                    up.insert(id);
+                    if let Some((_, offered)) = self.seen.get_mut(&id) {
+                        *offered = Some(probe.offered.clone());
+                    }
+                    self.probes.insert(id, probe);
+                }
+                Err(error) => {
+                    if self.told.get(&id) != Some(&false) {
+                        let cluster = &*self.cluster.name;
+                        tracing::warn!(cluster, node = id.0, %error, "a broker does not answer");
+                    }
+                }
+            }
+        }
+        up
+    }
+
+    /// Binds the ports of all nodes seen at all listeners, before anybody is told of them.
+    fn bind_ports(&self) {
+        for listener in self.cluster.listeners.load().iter() {
+            let config = Arc::clone(&listener.door().config);
+            let entries = self.seen.keys().map(|id| listener::Entry::Node(*id));
+            let mut bound = Vec::new();
+            for entry in entries.filter(|entry| !listener.has(*entry)) {
+                match listener::bind(&config, entry) {
+                    Ok(socket) => {
+                        let address = listener::address_of(&config, entry);
+                        tracing::info!(cluster = &*self.cluster.name, ?address, %entry, "a port was added");
+                        bound.push((entry, socket));
+                    }
+                    // The node is left out of every answer meanwhile; the next look tries again.
+                    Err(error) => tracing::error!(cluster = &*self.cluster.name, %error, "a node has no port"),
+                }
+            }
+            if !bound.is_empty() {
+                listener.accept_at(bound, &self.cluster, &self.gateway, &self.workers);
+            }
+        }
+    }
+
+    /// Counts and logs what changed.
+    fn tell(&mut self, up: &BTreeSet<NodeId>) {
+        for (id, (address, _)) in &self.seen {
+            let is_up = up.contains(id);
+            self.gateway.metrics.node(&self.cluster.name, *id, is_up);
+            if self.told.insert(*id, is_up) != Some(is_up) {
+                let cluster = &*self.cluster.name;
+                tracing::info!(cluster, node = id.0, %address, up = is_up, "a broker's state changed");
+            }
+        }
+    }
+}
+
+impl Probe {
+    async fn dial(spec: &Spec, address: Upstream, within: Duration) -> Result<Self, DialError> {
+        let connected = upstream::connect_within(spec, &address, &own_software(), within).await?;
+        let Connected { stream, offered } = connected;
+        Ok(Self { address, stream, offered })
+    }
+
+    /// The broker's versions as of now, over the kept connection or, if that is gone, a new one.
+    async fn renew(kept: Option<Self>, spec: &Spec, address: Upstream) -> Result<Self, DialError> {
+        let within = spec.config.dial_timeout;
+        if let Some(mut probe) = kept {
+            let asked = {
+                let mut question = Question::new(&probe.stream, &probe.address);
+                tokio::time::timeout(within, question.versions(&own_software())).await
+            };
+            if let Ok(Ok(offered)) = asked {
+                probe.offered = offered;
+                return Ok(probe);
+            }
+        }
+        Self::dial(spec, address, within).await
+    }
+
+    /// The nodes as this broker knows them.
+    async fn nodes(&self, within: Duration) -> Result<wire::ask::Nodes, DialError> {
+        let range = self.offered.ranges.get(Api::Metadata);
+        let version = range.map_or(1, |range| range.max.min(METADATA_VERSION_MAX));
+        let mut question = Question::new(&self.stream, &self.address);
+        let asking = question
+            .ask(|correlation| wire::ask::metadata_request(version, correlation, upstream::CLIENT_ID));
+        let frame = tokio::time::timeout(within, asking)
+            .await
+            .map_err(|_| DialError::Timeout(self.address.clone()))??;
+        wire::ask::read_nodes(version, &frame).map_err(|error| question.broken(error))
+    }
+}
+
+/// Where a node is dialled: where the configuration says, else where it advertises itself.
+fn dialable(spec: &Spec, node: NodeId, advertised: &Upstream) -> Upstream {
+    spec.config.node_addresses.get(&node.0).map_or_else(|| advertised.clone(), upstream_of)
+}
+
+fn upstream_of(address: &HostPort) -> Upstream {
+    Upstream { host: address.host.clone().into_boxed_str(), port: address.port }
+}

@@ -1,0 +1,255 @@
+//! Dialling brokers: one code for a connection's first dial, its later ones and the gateway's own questions.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use rustls_pki_types::ServerName;
+use tokio::net::TcpStream;
+use wire::versions::{self, Offered, Software};
+use wire::{Api, CorrelationId, NodeId, Upstream};
+
+use crate::cluster::{Spec, Topology};
+use crate::conn::Session;
+use crate::ended::{Ended, Why};
+use crate::frames::{FrameError, Frames};
+use crate::listener::Entry;
+use crate::sockets;
+use crate::stream::Stream;
+
+/// How long a broker may take to finish what a client that left had asked.
+pub const LINGER: Duration = Duration::from_secs(1);
+
+/// The client id under which the gateway asks questions of its own.
+pub const CLIENT_ID: &str = "portcullis";
+
+/// The largest answer to a question of the gateway's own: a cluster of thousands of brokers stays below it.
+pub const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Waits between dials of one connection: doubled from the first to the second.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
+
+/// Kafka's error for a version that a broker does not speak.
+const UNSUPPORTED_VERSION: i16 = 35;
+
+/// Why a broker could not be dialled. For the log: it may name addresses.
+#[derive(Debug, thiserror::Error)]
+pub enum DialError {
+    /// The name has no address.
+    #[error("{0} has no address: {1}")]
+    Resolve(Upstream, std::io::Error),
+    /// No connection was made.
+    #[error("{0} can't be connected to: {1}")]
+    Connect(Upstream, std::io::Error),
+    /// No TLS session was agreed on.
+    #[error("{0}: TLS: {1}")]
+    Tls(Upstream, std::io::Error),
+    /// The broker does not accept the gateway's own user.
+    #[error("{0} refuses the gateway's login: {1}")]
+    Login(Upstream, String),
+    /// The broker's answers are none.
+    #[error("{0} does not answer as a broker: {1}")]
+    Protocol(Upstream, String),
+    /// It took too long.
+    #[error("{0} did not answer in time")]
+    Timeout(Upstream),
+}
+
+impl DialError {
+    /// The metric's label.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::Resolve(..) => "resolve",
+            Self::Connect(..) => "connect",
+            Self::Tls(..) => "tls",
+            Self::Login(..) => "login",
+            Self::Protocol(..) => "protocol",
+            Self::Timeout(..) => "timeout",
+        }
+    }
+}
+
+/// A broker that is ready for requests.
+pub struct Connected {
+    /// The stream, nothing unread in it.
+    pub stream: Stream,
+    /// What the broker says it speaks.
+    pub offered: Offered,
+}
+
+/// Dials the broker that a connection's port stands for, again and again until the cluster's `hold` is over.
+pub async fn reach(session: &Session) -> Result<Stream, Ended> {
+    let cluster = &session.place.cluster;
+    let spec = cluster.spec();
+    let deadline = Instant::now() + spec.config.hold;
+    let mut backoff = BACKOFF.0;
+    let mut last: Option<DialError> = None;
+    drop(spec);
+    loop {
+        let spec = cluster.spec();
+        let left = deadline.saturating_duration_since(Instant::now());
+        let topology = cluster.topology_within(left).await.ok_or_else(|| Ended::gateway(Why::NoTopology))?;
+        for node in candidates(session, &topology) {
+            let Some(address) = topology.nodes.get(&node).map(|node| &node.address) else { continue };
+            let within = spec.config.dial_timeout.min(deadline.saturating_duration_since(Instant::now()));
+            let dialled = connect_within(&spec, address, &session.software(), within).await;
+            session.gateway.metrics.dialled(&cluster.name, node, dialled.as_ref().err());
+            match dialled {
+                Ok(Connected { stream, offered }) => {
+                    session.set_node(node);
+                    return session.holds_promise(&offered).map(|()| stream);
+                }
+                Err(error @ DialError::Login(..)) => {
+                    return Err(Ended::broker(Why::BrokerLogin).because(error));
+                }
+                Err(error) => last = Some(error),
+            }
+        }
+        cluster.look_now.notify_one();
+        let wait = backoff.min(deadline.saturating_duration_since(Instant::now()));
+        if wait.is_zero() {
+            let end = Ended::broker(Why::Unreachable);
+            return Err(match last {
+                Some(error) => end.because(error),
+                None => end.because("the topology has no such node"),
+            });
+        }
+        tokio::time::sleep(wait).await;
+        backoff = (backoff * 2).min(BACKOFF.1);
+    }
+}
+
+fn candidates(session: &Session, topology: &Topology) -> Vec<NodeId> {
+    match session.place.entry {
+        Entry::Bootstrap => session.place.cluster.any_broker(topology),
+        Entry::Node(node) => vec![node],
+    }
+}
+
+/// [`connect`], given up after `within`.
+pub async fn connect_within(
+    spec: &Spec,
+    address: &Upstream,
+    software: &Software,
+    within: Duration,
+) -> Result<Connected, DialError> {
+    match tokio::time::timeout(within, connect(spec, address, software)).await {
+        Ok(connected) => connected,
+        Err(_) => Err(DialError::Timeout(address.clone())),
+    }
+}
+
+/// Dials a broker: name, TCP, TLS, `ApiVersions` under the client's software name, SASL with the gateway's user.
+async fn connect(spec: &Spec, address: &Upstream, software: &Software) -> Result<Connected, DialError> {
+    let socket = dial(address).await?;
+    let stream = match &spec.tls {
+        None => Stream::from(socket),
+        Some(connector) => {
+            let tls_error = |error| DialError::Tls(address.clone(), error);
+            let configured = spec.config.tls.as_ref().and_then(|tls| tls.server_name.clone());
+            let name = ServerName::try_from(configured.unwrap_or_else(|| address.host.to_string()))
+                .map_err(|error| tls_error(std::io::Error::other(error)))?;
+            let session = connector.connect(name, socket).await.map_err(tls_error)?;
+            Stream::from(tokio_rustls::TlsStream::from(session))
+        }
+    };
+    let mut question = Question { stream: &stream, frames: Frames::default(), address, correlation: 0 };
+    let offered = question.versions(software).await?;
+    if let Some(sasl) = &spec.config.sasl {
+        question.login(sasl, &offered).await?;
+    }
+    Ok(Connected { stream, offered })
+}
+
+async fn dial(address: &Upstream) -> Result<TcpStream, DialError> {
+    let resolved: Vec<SocketAddr> = match address.host.parse::<IpAddr>() {
+        Ok(ip) => vec![SocketAddr::new(ip, address.port)],
+        Err(_) => tokio::net::lookup_host((&*address.host, address.port))
+            .await
+            .map_err(|error| DialError::Resolve(address.clone(), error))?
+            .collect(),
+    };
+    let mut failed = std::io::Error::other("the name has no address");
+    for candidate in resolved {
+        match TcpStream::connect(candidate).await {
+            Ok(socket) => {
+                sockets::prepare(&socket, sockets::KEEPALIVE, sockets::USER_TIMEOUT);
+                return Ok(socket);
+            }
+            Err(error) => failed = error,
+        }
+    }
+    Err(DialError::Connect(address.clone(), failed))
+}
+
+/// The gateway's own questions on a stream on which nothing else is owed.
+pub struct Question<'a> {
+    stream: &'a Stream,
+    frames: Frames,
+    address: &'a Upstream,
+    correlation: i32,
+}
+
+impl<'a> Question<'a> {
+    /// Questions to the broker at `address`.
+    pub fn new(stream: &'a Stream, address: &'a Upstream) -> Self {
+        Self { stream, frames: Frames::default(), address, correlation: 0 }
+    }
+
+    /// Asks what `compose` makes of a correlation id, and gives the answer's frame.
+    pub async fn ask(&mut self, compose: impl FnOnce(CorrelationId) -> Vec<u8>) -> Result<Vec<u8>, DialError> {
+        self.correlation = self.correlation.wrapping_add(1);
+        let question = compose(CorrelationId(self.correlation));
+        let gone = |error: FrameError| DialError::Protocol(self.address.clone(), error.to_string());
+        self.stream.write_all(&question).await.map_err(|error| gone(error.into()))?;
+        let frame = self.frames.next(self.stream, ANSWER_BYTES_MAX).await.map_err(gone)?;
+        match frame.first_chunk::<4>() {
+            Some(correlation) if i32::from_be_bytes(*correlation) == self.correlation => Ok(frame),
+            _ => Err(self.broken("an answer to another question")),
+        }
+    }
+
+    /// Says that the broker at the other end does not keep to the protocol.
+    pub fn broken(&self, what: impl std::fmt::Display) -> DialError {
+        DialError::Protocol(self.address.clone(), what.to_string())
+    }
+
+    /// Asks for versions and features: in the newest form that is known, then in what the broker says it speaks.
+    pub async fn versions(&mut self, software: &Software) -> Result<Offered, DialError> {
+        let mut version = Api::ApiVersions.row().max;
+        loop {
+            let frame =
+                self.ask(|id| versions::request_frame(version, id, CLIENT_ID, software)).await?;
+            let (error, offered) =
+                versions::read_answer(version, &frame).map_err(|error| self.broken(error))?;
+            match error {
+                0 => return Ok(offered),
+                UNSUPPORTED_VERSION if version > 0 => {
+                    let listed = offered.ranges.get(Api::ApiVersions).map_or(0, |range| range.max);
+                    version = listed.min(version - 1).max(0);
+                }
+                other => return Err(self.broken(format_args!("ApiVersions is answered with error {other}"))),
+            }
+        }
+    }
+
+    /// Logs the gateway's own user in.
+    async fn login(&mut self, sasl: &config::BrokerSasl, offered: &Offered) -> Result<(), DialError> {
+        let refused = |why: String| DialError::Login(self.address.clone(), why);
+        let mechanism = sasl.mechanism.name();
+        let frame = self.ask(|id| wire::sasl::handshake_request(id, CLIENT_ID, mechanism)).await?;
+        let (error, enabled) = wire::sasl::read_handshake_answer(&frame).map_err(|error| self.broken(error))?;
+        if error != 0 {
+            return Err(refused(format!("it offers {} and not {mechanism}", enabled.join(", "))));
+        }
+        let version = offered.ranges.get(Api::SaslAuthenticate).map_or(0, |range| range.max).clamp(0, 2);
+        let token = wire::sasl::plain_token(&sasl.username, sasl.password.expose());
+        let frame =
+            self.ask(|id| wire::sasl::authenticate_request(version, id, CLIENT_ID, &token)).await?;
+        let answer =
+            wire::sasl::read_authenticate_answer(version, &frame).map_err(|error| self.broken(error))?;
+        if answer.error != 0 {
+            return Err(refused(format!("error {} {}", answer.error, answer.message.unwrap_or_default())));
+        }
+        Ok(())
+    }
+}
