@@ -1,6 +1,18 @@
 //! What wire reads, rewrites and refuses, against bytes that Java's kafka-clients made (see `vectors/README.md`).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use kafka_protocol::messages::{
+    AlterClientQuotasResponse, AlterConfigsResponse, AlterPartitionReassignmentsResponse,
+    AlterReplicaLogDirsResponse, CreateAclsResponse, DeleteAclsResponse, DescribeAclsResponse,
+    DescribeClientQuotasResponse, DescribeClusterResponse, DescribeConfigsResponse, DescribeLogDirsResponse,
+    DescribeQuorumResponse, DescribeUserScramCredentialsResponse, ElectLeadersResponse,
+    FindCoordinatorResponse, IncrementalAlterConfigsResponse, ListConfigResourcesResponse,
+    ListPartitionReassignmentsResponse, UnregisterBrokerResponse, UpdateFeaturesResponse,
+};
+use kafka_protocol::protocol::{Decodable, Message};
 use wire::address::{Advertised, Book, CorrelationId, NodeId};
 use wire::answer::{Front, Splice, mask_broker_configs, metadata_front, rewrite};
 use wire::api::{AnswerPath, Api};
@@ -94,6 +106,74 @@ fn a_refusal_is_what_kafka_itself_answers() {
         );
         assert_eq!(frame, expected, "{api} {version}, request {request}");
     }
+}
+
+/// Decodes a body to its last byte; false where the oracle does not know the version.
+fn decodes<A: Decodable + Message>(version: i16, body: &[u8]) -> bool {
+    if version < A::VERSIONS.min || version > A::VERSIONS.max {
+        return false;
+    }
+    let mut body = Bytes::copy_from_slice(body);
+    A::decode(&mut body, version).unwrap();
+    body.is_empty() || panic!("{} bytes follow", body.len())
+}
+
+macro_rules! decode_one_of {
+    ($api:expr, $version:expr, $body:expr, $($name:ident => $answer:ty),+ $(,)?) => {
+        $(if $api == Api::$name { return decodes::<$answer>($version, $body); })+
+    };
+}
+
+fn decodes_as(api: Api, version: i16, body: &[u8]) -> bool {
+    decode_one_of!(api, version, body,
+        FindCoordinator => FindCoordinatorResponse,
+        DescribeAcls => DescribeAclsResponse,
+        CreateAcls => CreateAclsResponse,
+        DeleteAcls => DeleteAclsResponse,
+        DescribeConfigs => DescribeConfigsResponse,
+        AlterConfigs => AlterConfigsResponse,
+        IncrementalAlterConfigs => IncrementalAlterConfigsResponse,
+        AlterReplicaLogDirs => AlterReplicaLogDirsResponse,
+        DescribeLogDirs => DescribeLogDirsResponse,
+        ElectLeaders => ElectLeadersResponse,
+        AlterPartitionReassignments => AlterPartitionReassignmentsResponse,
+        ListPartitionReassignments => ListPartitionReassignmentsResponse,
+        DescribeClientQuotas => DescribeClientQuotasResponse,
+        AlterClientQuotas => AlterClientQuotasResponse,
+        DescribeUserScramCredentials => DescribeUserScramCredentialsResponse,
+        DescribeQuorum => DescribeQuorumResponse,
+        UpdateFeatures => UpdateFeaturesResponse,
+        DescribeCluster => DescribeClusterResponse,
+        UnregisterBroker => UnregisterBrokerResponse,
+        ListConfigResources => ListConfigResourcesResponse,
+    );
+    panic!("{api} is never refused")
+}
+
+#[test]
+fn a_refusal_is_also_read_by_the_other_oracle_where_it_knows_the_version() {
+    let mut unknown = BTreeSet::new();
+    for [api, version, request, code, message, _] in lines::<6>(REFUSALS) {
+        let api = Api::from_key(api.parse().unwrap()).unwrap();
+        let version: i16 = version.parse().unwrap();
+        let message = String::from_utf8(bytes(message)).unwrap();
+        let frame =
+            refuse(api, version, CorrelationId(7), &bytes(request), code.parse().unwrap(), &message).unwrap();
+        let head = if api.answer_header_is_flexible(version) { 9 } else { 8 };
+        if !decodes_as(api, version, &frame[head..]) {
+            unknown.insert((api, version));
+        }
+    }
+    let java_alone = [
+        (Api::DescribeAcls, 0),
+        (Api::CreateAcls, 0),
+        (Api::DeleteAcls, 0),
+        (Api::DescribeConfigs, 0),
+        (Api::AlterReplicaLogDirs, 0),
+        (Api::DescribeLogDirs, 0),
+        (Api::DescribeLogDirs, 5),
+    ];
+    assert_eq!(unknown, BTreeSet::from(java_alone));
 }
 
 #[test]
