@@ -1,0 +1,99 @@
+//! The programs that are run: built in release, tied to our life, talked to in lines.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use serde::de::DeserializeOwned;
+use testkit::leash::Leash;
+use testkit::place;
+
+/// Where the programs are.
+pub(crate) struct Programs {
+    release: PathBuf,
+    /// `HAProxy`, where it is installed.
+    pub(crate) haproxy: Option<PathBuf>,
+    /// Configurations, logs and the result.
+    pub(crate) output: PathBuf,
+}
+
+impl Programs {
+    /// Builds what is ours and looks for what is not.
+    pub(crate) fn build(gateway: bool) -> Result<Programs> {
+        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        cargo.current_dir(place::workspace()).args(["build", "--release", "--package", "portcullis-bench"]);
+        if gateway {
+            cargo.args(["--package", "portcullis"]);
+        }
+        ensure!(cargo.args(["--bins"]).status()?.success(), "the build failed");
+        let output = place::target().join("bench");
+        std::fs::create_dir_all(&output)?;
+        let haproxy = ["/usr/sbin/haproxy", "/usr/local/sbin/haproxy", "/usr/bin/haproxy"];
+        let haproxy = haproxy.iter().map(PathBuf::from).find(|path| path.exists());
+        Ok(Programs { release: place::target().join("release"), haproxy, output })
+    }
+
+    /// A program of ours.
+    pub(crate) fn ours(&self, name: &str) -> Command {
+        Command::new(self.release.join(name))
+    }
+}
+
+/// A running child. It is on the leash as well: what is not ended here ends when we do, however we do.
+pub(crate) struct Running {
+    child: Child,
+    stdin: Option<ChildStdin>,
+    lines: BufReader<ChildStdout>,
+}
+
+impl Running {
+    /// Starts a program whose stdin and stdout we hold; its stderr goes to the file `log`, or to ours.
+    pub(crate) fn start(leash: &mut Leash, command: &mut Command, log: Option<&Path>) -> Result<Running> {
+        if let Some(log) = log {
+            command.stderr(std::fs::File::create(log)?);
+        }
+        let mut child = leash.spawn(command.stdin(Stdio::piped()).stdout(Stdio::piped()))?;
+        let stdin = child.stdin.take();
+        let lines = BufReader::new(child.stdout.take().context("no stdout")?);
+        Ok(Running { child, stdin, lines })
+    }
+
+    /// Its process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The next line of JSON that it prints.
+    pub(crate) fn told<T: DeserializeOwned>(&mut self) -> Result<T> {
+        let mut line = String::new();
+        ensure!(self.lines.read_line(&mut line)? > 0, "it ended without a word");
+        serde_json::from_str(&line).with_context(|| format!("not what was expected: {line}"))
+    }
+
+    /// Gives it a cue.
+    pub(crate) fn cue(&mut self) -> Result<()> {
+        self.stdin.as_mut().context("its stdin is closed")?.write_all(b"\n").context("it has ended")
+    }
+
+    /// Whether it still runs.
+    pub(crate) fn runs(&mut self) -> Result<bool> {
+        Ok(self.child.try_wait()?.is_none())
+    }
+
+    /// Ends its stdin and waits: for the programs that end by that.
+    pub(crate) fn finish(mut self, leash: &mut Leash) -> Result<()> {
+        drop(self.stdin.take());
+        let status = self.child.wait()?;
+        leash.release(self.child.id())?;
+        ensure!(status.success(), "it failed: {status}");
+        Ok(())
+    }
+
+    /// Kills it and waits.
+    pub(crate) fn end(mut self, leash: &mut Leash) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        leash.release(self.child.id())
+    }
+}
