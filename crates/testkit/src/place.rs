@@ -16,3 +16,26 @@ pub fn target() -> PathBuf {
         None => workspace().join("target"),
     }
 }
+
+/// The Python that has the clients of `PyPI`; `cargo xtask test` makes it.
+pub fn python() -> PathBuf {
+    target().join("python/bin/python")
+}
+
+/// How much of the matrix of versions and clients is tested.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Breadth {
+    /// What covers each promise once: `cargo xtask test`.
+    Covering,
+    /// Every version with every client: `cargo xtask matrix`.
+    Full,
+}
+
+/// What `PORTCULLIS_MATRIX` asks for: `full`, else the covering subset.
+pub fn breadth() -> Breadth {
+    if env::var_os("PORTCULLIS_MATRIX").is_some_and(|value| value == "full") {
+        Breadth::Full
+    } else {
+        Breadth::Covering
+    }
+}

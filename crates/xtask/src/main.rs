@@ -1,6 +1,12 @@
 //! `cargo xtask …`: the tasks of this workspace.
 
+mod bench;
+mod check;
 mod kafka;
+mod provide;
+mod tidy;
+
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
@@ -16,10 +22,28 @@ enum Task {
     /// A real Kafka cluster on loopback that outlives the command.
     #[command(subcommand)]
     Kafka(kafka::Task),
+    /// Installs what is missing, and runs every test.
+    Test(check::Options),
+    /// As `test`, with every version of Kafka and every client.
+    Matrix(check::Options),
+    /// Measures the gateway beside other relays of the same work.
+    Bench(bench::Options),
+    /// Checks what style and architecture promise.
+    Tidy,
 }
 
-fn main() -> anyhow::Result<()> {
-    match Arguments::parse().task {
+fn main() -> ExitCode {
+    let ended = match Arguments::parse().task {
         Task::Kafka(task) => kafka::run(task),
+        Task::Test(options) => check::run(&options, check::Breadth::Covering),
+        Task::Matrix(options) => check::run(&options, check::Breadth::Full),
+        Task::Tidy => tidy::run(),
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
     }
 }

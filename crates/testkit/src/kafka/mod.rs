@@ -28,7 +28,7 @@ use crate::wait;
 use node::Process;
 
 /// A cold start of three nodes on a busy machine with two cores.
-const READY_LIMIT: Duration = Duration::from_secs(120);
+const READY_LIMIT: Duration = Duration::from_mins(2);
 const PORTS_PER_NODE: u16 = 4;
 
 /// A running cluster. Those started by [`KafkaCluster::start`] end with this value or with this process, whichever

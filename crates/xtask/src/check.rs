@@ -1,0 +1,49 @@
+//! `cargo xtask test` and `cargo xtask matrix`: provides what tests need, then runs them.
+
+use std::process::Command;
+use std::{env, ffi::OsString};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+pub(crate) use testkit::place::Breadth;
+use testkit::{KAFKA_NEW, KAFKA_OLD, kafka, place};
+
+use crate::provide;
+
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Build with the release profile.
+    #[arg(long)]
+    release: bool,
+    /// Passed on to `cargo test`, e.g. `-- --test e2e` or `-- -p portcullis-wire`.
+    #[arg(last = true)]
+    arguments: Vec<OsString>,
+}
+
+pub(crate) fn run(options: &Options, breadth: Breadth) -> Result<()> {
+    provide::programs()?;
+    provide::python()?;
+    // Here, so that no test's time is spent on the network.
+    for version in [KAFKA_OLD, KAFKA_NEW] {
+        kafka::Dist::fetch(version)?;
+    }
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.current_dir(place::workspace()).arg("test");
+    if options.release {
+        command.arg("--release");
+    }
+    if options.arguments.is_empty() {
+        command.args(["--workspace", "--no-fail-fast"]);
+    } else {
+        command.args(&options.arguments);
+    }
+    if breadth == Breadth::Full {
+        command.env("PORTCULLIS_MATRIX", "full");
+    }
+    let status = command.status().context("cannot start cargo")?;
+    if !status.success() {
+        bail!("cargo test: {status}");
+    }
+    Ok(())
+}

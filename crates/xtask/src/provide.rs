@@ -1,0 +1,129 @@
+//! What tests need of the machine: found, installed where that is possible, or named exactly.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use testkit::{kafka, place};
+
+const JDK_MIN: u32 = 17;
+/// Clients from `PyPI`, pinned.
+const PYTHON_CLIENTS: [&str; 2] = ["kafka-python==3.0.12", "confluent-kafka==2.16.1"];
+
+/// A need, and the Debian packages that meet it.
+struct Need {
+    what: &'static str,
+    packages: &'static [&'static str],
+    met: fn() -> bool,
+}
+
+const NEEDS: [Need; 6] = [
+    Need { what: "kcat", packages: &["kcat"], met: || answers("kcat", "-V") },
+    Need { what: "haproxy", packages: &["haproxy"], met: || answers("haproxy", "-v") },
+    Need { what: "a JDK of 17 or newer", packages: &["default-jdk-headless"], met: has_jdk },
+    Need { what: "Apache Maven (mvn)", packages: &["maven"], met: || answers("mvn", "-v") },
+    Need {
+        what: "python3 with venv",
+        packages: &["python3-venv"],
+        met: || runs(Command::new("python3").args(["-c", "import venv, ensurepip"])),
+    },
+    // librdkafka in process, and the cryptography of rustls, are C.
+    Need {
+        what: "a C compiler, make and cmake",
+        packages: &["build-essential", "cmake", "pkg-config"],
+        met: || ["cc", "make", "cmake"].iter().all(|program| answers(program, "--version")),
+    },
+];
+
+/// Finds or installs every program.
+pub(crate) fn programs() -> Result<()> {
+    let missing: Vec<&Need> = NEEDS.iter().filter(|need| !(need.met)()).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let packages: Vec<&str> = missing.iter().flat_map(|need| need.packages).copied().collect();
+    if is_root() && answers("apt-get", "--version") {
+        println!("installing {}", packages.join(" "));
+        // Old lists may do: a mirror that is away must not keep us from trying.
+        if !runs(apt().arg("update")) {
+            eprintln!("apt-get update failed; trying with the lists that are there");
+        }
+        if !apt().args(["install", "-y", "--no-install-recommends"]).args(&packages).status()?.success() {
+            eprintln!("apt-get install failed");
+        }
+    }
+    let missing: Vec<&str> = NEEDS.iter().filter(|need| !(need.met)()).map(|need| need.what).collect();
+    if !missing.is_empty() {
+        bail!(
+            "missing: {}\non Debian or Ubuntu, as root: apt-get install {}",
+            missing.join(", "),
+            packages.join(" ")
+        );
+    }
+    Ok(())
+}
+
+/// Makes the virtual environment with the clients of `PyPI`, once per list of clients.
+pub(crate) fn python() -> Result<()> {
+    let python = place::python();
+    let home = place::target().join("python");
+    let mark = home.join("clients");
+    let clients = PYTHON_CLIENTS.join("\n");
+    if python.exists() && fs::read_to_string(&mark).is_ok_and(|made| made == clients) {
+        return Ok(());
+    }
+    if home.exists() {
+        fs::remove_dir_all(&home)?;
+    }
+    must(Command::new("python3").args(["-m", "venv"]).arg(&home), "python3 -m venv")?;
+    must(
+        Command::new(&python).args(["-m", "pip", "install", "--quiet"]).args(PYTHON_CLIENTS),
+        &format!("pip install {}", PYTHON_CLIENTS.join(" ")),
+    )?;
+    Ok(fs::write(mark, clients)?)
+}
+
+fn must(command: &mut Command, what: &str) -> Result<()> {
+    let status = command.status().with_context(|| format!("cannot start {what}"))?;
+    if !status.success() {
+        bail!("{what}: {status}");
+    }
+    Ok(())
+}
+
+fn apt() -> Command {
+    let mut command = Command::new("apt-get");
+    command.env("DEBIAN_FRONTEND", "noninteractive").arg("-q");
+    command
+}
+
+fn answers(program: &str, argument: &str) -> bool {
+    runs(Command::new(program).arg(argument).stdout(Stdio::null()).stderr(Stdio::null()))
+}
+
+fn runs(command: &mut Command) -> bool {
+    command.stdin(Stdio::null()).status().is_ok_and(|status| status.success())
+}
+
+fn has_jdk() -> bool {
+    let java = kafka::java();
+    // `javac` is what tells a JDK from a runtime; tests compile small Java clients.
+    let javac = java.parent().map_or_else(|| "javac".into(), |bin| bin.join("javac"));
+    let javac = if java == Path::new("java") { "javac".into() } else { javac };
+    let Ok(output) = Command::new(javac).arg("-version").output() else { return false };
+    let text = [output.stdout, output.stderr].concat();
+    // `javac 17.0.15`
+    String::from_utf8_lossy(&text)
+        .split_whitespace()
+        .nth(1)
+        .and_then(|version| version.split(['.', '-', '+']).next()?.parse::<u32>().ok())
+        .is_some_and(|major| major >= JDK_MIN)
+}
+
+fn is_root() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let uid = status.lines().find_map(|line| line.strip_prefix("Uid:"));
+    // Real, effective, saved, of the file system.
+    uid.and_then(|line| line.split_whitespace().nth(1)) == Some("0")
+}
