@@ -12,7 +12,6 @@ use wire::{Advertised, Book, NodeId};
 
 use crate::cluster::Cluster;
 use crate::live::{Gateway, Phase};
-use crate::metrics::Turned;
 use crate::sockets;
 use crate::workers::Workers;
 
@@ -178,8 +177,7 @@ impl Listener {
     ) {
         for (entry, socket) in bound {
             let stop = Arc::new(Stop::default());
-            let place =
-                Arc::new(Place { cluster: Arc::clone(cluster), listener: Arc::clone(self), entry });
+            let place = Arc::new(Place { cluster: Arc::clone(cluster), listener: Arc::clone(self), entry });
             let (gateway, workers) = (Arc::clone(gateway), Arc::clone(workers));
             tokio::task::spawn_local(accept(socket, place, gateway, workers, Arc::clone(&stop)));
             self.ports().insert(entry, Port { stop });
@@ -208,17 +206,21 @@ async fn accept(
         if stop.stopped.load(Ordering::Acquire) || *changes.borrow_and_update() != Phase::Serving {
             return;
         }
-        let accepted = tokio::select! {
-            accepted = socket.accept() => accepted,
+        // With as many connections as there may be, the next one waits in the kernel's queue, as at a broker.
+        let admit = async {
+            let permit =
+                Arc::clone(&gateway.connections).acquire_owned().await.map_err(std::io::Error::other)?;
+            let (client, peer) = socket.accept().await?;
+            // The socket leaves this thread's runtime for that of the thread where it will live.
+            Ok((client.into_std()?, peer, permit))
+        };
+        let admitted = tokio::select! {
+            admitted = admit => admitted,
             () = stop.notify.notified() => continue,
             _ = changes.changed() => continue,
         };
-        // The socket leaves this thread's runtime for that of the thread where it will live.
-        match accepted.and_then(|(client, peer)| Ok((client.into_std()?, peer))) {
-            Ok((client, peer)) => match Arc::clone(&gateway.connections).try_acquire_owned() {
-                Ok(permit) => workers.hand(client, peer, &place, permit, &gateway),
-                Err(_) => gateway.metrics.turned_away(&place.cluster.name, Turned::TooMany),
-            },
+        match admitted {
+            Ok((client, peer, permit)) => workers.hand(client, peer, &place, permit, &gateway),
             Err(error) => accept_failed(&error).await,
         }
     }

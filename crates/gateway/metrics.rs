@@ -67,8 +67,8 @@ struct ByReload {
 /// Why a connection was not taken up.
 #[derive(Debug, Clone, Copy)]
 pub enum Turned {
-    /// The process has as many as it may.
-    TooMany,
+    /// More were accepted than the threads have taken up.
+    Backlog,
 }
 
 /// How a reload ended.
@@ -106,21 +106,33 @@ impl Metrics {
     pub fn register(&self, registry: &mut Registry) {
         registry.register("connections_accepted", "Client connections accepted", self.accepted.clone());
         registry.register("connections_open", "Client connections open now", self.open.clone());
-        registry.register("connections_ended", "Client connections ended, by whose doing and why", self.ended.clone());
+        registry.register(
+            "connections_ended",
+            "Client connections ended, by whose doing and why",
+            self.ended.clone(),
+        );
         registry.register(
             "connections_turned_away",
             "Client connections closed at once, by reason",
             self.turned_away.clone(),
         );
         registry.register("logins", "Logins of clients, by result", self.logins.clone());
-        registry.register("broker_dials", "Dials of brokers for clients, by node and result", self.dials.clone());
+        registry.register(
+            "broker_dials",
+            "Dials of brokers for clients, by node and result",
+            self.dials.clone(),
+        );
         registry.register("broker_up", "1 when the last look found the broker", self.node_up.clone());
         registry.register(
             "nodes_left_out",
             "Times a node without a port was left out of an answer",
             self.left_out.clone(),
         );
-        registry.register("topology_failures", "Looks at the topology that failed", self.looks_failed.clone());
+        registry.register(
+            "topology_failures",
+            "Looks at the topology that failed",
+            self.looks_failed.clone(),
+        );
         registry.register("reloads", "Reloads, by result", self.reloads.clone());
         registry.register("ready", "1 when the gateway is ready", self.ready.clone());
     }
@@ -144,7 +156,7 @@ impl Metrics {
     /// A connection was closed without being taken up.
     pub fn turned_away(&self, cluster: &str, turned: Turned) {
         let result = match turned {
-            Turned::TooMany => "too-many",
+            Turned::Backlog => "backlog",
         };
         self.turned_away.get_or_create(&ByResult { cluster: cluster.to_owned(), result }).inc();
     }

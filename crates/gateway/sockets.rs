@@ -8,11 +8,11 @@ use std::time::Duration;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
 /// Idle time before a keepalive probe towards a broker: balancers drop idle flows after minutes.
-pub const KEEPALIVE: Duration = Duration::from_secs(60);
+pub const KEEPALIVE: Duration = Duration::from_mins(1);
 
 /// How long bytes may stay unacknowledged, or a peer's window shut, before the kernel gives a broker's connection
 /// up. Longer than brokers mute a connection for its quota, which shuts the window too.
-pub const USER_TIMEOUT: Duration = Duration::from_secs(360);
+pub const USER_TIMEOUT: Duration = Duration::from_mins(6);
 
 /// Connections that the kernel completes ahead of the acceptor.
 const BACKLOG: i32 = 4096;

@@ -87,7 +87,7 @@ impl Workers {
         if let Err(mpsc::error::TrySendError::Full(refused) | mpsc::error::TrySendError::Closed(refused)) =
             worker.sender.try_send(accepted)
         {
-            refused.gateway.metrics.turned_away(&refused.place.cluster.name, Turned::TooMany);
+            refused.gateway.metrics.turned_away(&refused.place.cluster.name, Turned::Backlog);
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::ended::{Ended, Side, Why};
 use crate::live::{Drained, Phase};
 
 /// The longest sleep between two looks at a connection's clocks.
-const LOOK_MAX: Duration = Duration::from_secs(60);
+const LOOK_MAX: Duration = Duration::from_mins(1);
 
 /// The shortest, so that a clock that stands just before its end is not looked at in a spin.
 const LOOK_MIN: Duration = Duration::from_millis(50);
@@ -24,6 +24,10 @@ impl Pump {
             if let Some((side, why, within)) = reason {
                 self.draining.set(Some((side, why)));
                 drain_ends = Some(now + within);
+            }
+            if self.draining.get().is_some() && drain_ends.is_none() {
+                // A refused login has begun the drain.
+                drain_ends = Some(now + self.session.gateway.live().model.drain.reload);
             }
             let next = match self.next_look(now, drain_ends) {
                 Ok(next) => next,

@@ -79,9 +79,9 @@ pub(super) fn read(
         age_jitter: section.fraction("age_jitter", 0.2),
         session_lifetime: section.time_if("session_lifetime", ["100ms", "365d"]),
         failed_login_delay: section.time("failed_login_delay", "100ms", ["0s", "10s"]),
-        stall_timeout: section.time("stall_timeout", "60s", ["100ms", "1h"]),
+        stall_timeout: section.time("stall_timeout", "6m", ["100ms", "1h"]),
         keepalive: section.time("keepalive", "60s", ["1s", "2h"]),
-        user_timeout: section.time("user_timeout", "30s", ["1s", "1h"]),
+        user_timeout: section.time("user_timeout", "6m", ["1s", "1h"]),
     };
     check_advertised(&section, &listener, &known_ids);
     section.finish();
