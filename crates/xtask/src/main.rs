@@ -37,6 +37,7 @@ fn main() -> ExitCode {
         Task::Kafka(task) => kafka::run(task),
         Task::Test(options) => check::run(&options, check::Breadth::Covering),
         Task::Matrix(options) => check::run(&options, check::Breadth::Full),
+        Task::Bench(options) => bench::run(&options),
         Task::Tidy => tidy::run(),
     };
     match ended {
