@@ -101,12 +101,20 @@ impl Default for Offered {
 /// Reads a broker's answer to a question of ours in `version`: the error, and what it offers.
 ///
 /// A broker that does not speak `version` answers 35 in the layout of version 0, whatever the question was; since
-/// Kafka 2.4 with the one entry that says which versions of `ApiVersions` it does speak (KIP-511).
+/// Kafka 2.4 with the one entry that says which versions of `ApiVersions` it does speak (KIP-511). That entry is a
+/// hint: without one that can be read (librdkafka's mock brokers write it in a layout of their own), the next question
+/// is in version 0.
 pub fn read_answer(version: i16, frame: &[u8]) -> Result<(i16, Offered), Malformed> {
     let mut reader = Reader::new(frame, Encoding::Classic);
     reader.i32("correlation id")?;
     let error = reader.i16("error")?;
-    let version = if error == code::UNSUPPORTED_VERSION { 0 } else { version };
+    if error == code::UNSUPPORTED_VERSION {
+        return Ok((error, read_offered(&mut reader, 0).unwrap_or_default()));
+    }
+    read_offered(&mut reader, version).map(|offered| (error, offered))
+}
+
+fn read_offered(reader: &mut Reader<'_>, version: i16) -> Result<Offered, Malformed> {
     reader.set_encoding(encoding(version));
     let mut offered = Offered::default();
     for _ in 0..reader.array_len("API keys")? {
@@ -126,7 +134,7 @@ pub fn read_answer(version: i16, frame: &[u8]) -> Result<(i16, Offered), Malform
         read_tag(&mut offered, tag, content)
             .map_err(|_| Malformed::TagSize { tag, at: reader.position() })?;
     }
-    Ok((error, offered))
+    Ok(offered)
 }
 
 fn read_tag(offered: &mut Offered, tag: u32, content: &[u8]) -> Result<(), Malformed> {

@@ -305,6 +305,9 @@ fn a_version_that_a_broker_does_not_speak_is_answered_in_version_0() {
     // Brokers before Kafka 2.4 say nothing more.
     let bare = ApiVersionsResponse::default().with_error_code(35);
     assert_eq!(read_answer(3, &frame_of(0, &bare)), Ok((35, Offered::default())));
+    // librdkafka's mock brokers write the entry in a layout of their own; the error alone says what to do.
+    let peculiar = *b"\0\0\0\x01\0\x23\x01\0\x12\0\0\0\x02\0\0\0\0";
+    assert_eq!(read_answer(4, &peculiar), Ok((35, Offered::default())));
 
     let ours: ApiVersionsResponse = decoded(0, &unsupported_frame(ID));
     let entry = ApiVersion::default().with_api_key(18).with_max_version(4);
