@@ -7,6 +7,9 @@ use std::time::Instant;
 
 use wire::{Api, CorrelationId};
 
+/// Bytes of the gateway's own answers that may wait; a client that asks on without reading gets no further.
+const HELD_BYTES_MAX: usize = 1024 * 1024;
+
 /// Entries that an idle connection's ring may hold space for.
 const RING_KEPT: usize = 8;
 
@@ -50,6 +53,10 @@ pub struct InFlight {
     owed: RefCell<VecDeque<Owed>>,
     /// How many entries ever left the queue: with an index it makes a lasting name for an entry.
     popped: Cell<u64>,
+    /// Whether the bytes of an entry that has left the queue are still on their way to the client.
+    answering: Cell<bool>,
+    /// Bytes of the gateway's own answers in the queue.
+    held: Cell<usize>,
     max: usize,
     waiting: RefCell<Option<Waker>>,
 }
@@ -57,7 +64,14 @@ pub struct InFlight {
 impl InFlight {
     /// An empty queue for at most `max` answers.
     pub fn new(max: usize) -> Self {
-        Self { owed: RefCell::default(), popped: Cell::new(0), max, waiting: RefCell::new(None) }
+        Self {
+            owed: RefCell::default(),
+            popped: Cell::new(0),
+            answering: Cell::new(false),
+            held: Cell::new(0),
+            max,
+            waiting: RefCell::new(None),
+        }
     }
 
     /// Answers owed now.
@@ -72,11 +86,14 @@ impl InFlight {
 
     /// True when another question must wait.
     pub fn is_full(&self) -> bool {
-        self.len() >= self.max
+        self.len() >= self.max || self.held.get() >= HELD_BYTES_MAX
     }
 
     /// Notes what is owed, before the question goes out. The caller has asked [`InFlight::is_full`].
     pub fn push(&self, owed: Owed) {
+        if let Owed::ByGateway(answer) = &owed {
+            self.held.set(self.held.get() + answer.len());
+        }
         self.owed.borrow_mut().push_back(owed);
     }
 
@@ -100,6 +117,7 @@ impl InFlight {
         let ours = self.owed.borrow_mut().pop_front_if(|owed| matches!(owed, Owed::ByGateway(_)));
         match ours {
             Some(Owed::ByGateway(frame)) => {
+                self.held.set(self.held.get() - frame.len());
                 self.has_popped();
                 Some(frame)
             }
@@ -125,15 +143,27 @@ impl InFlight {
         self.owed.borrow().iter().filter(|owed| matches!(owed, Owed::ByBroker(_))).count()
     }
 
-    /// Takes the front: its answer has begun.
-    pub fn pop(&self) {
-        if self.owed.borrow_mut().pop_front().is_some() {
+    /// Takes what the broker owed at the front: its answer has begun.
+    pub fn pop_asked(&self) {
+        if self.owed.borrow_mut().pop_front_if(|owed| matches!(owed, Owed::ByBroker(_))).is_some() {
             self.has_popped();
         }
     }
 
     fn has_popped(&self) {
         self.popped.set(self.popped.get() + 1);
+        self.answering.set(true);
+        self.wake();
+    }
+
+    /// Notes that the last byte of every answer that left the queue was written.
+    pub fn settled(&self) {
+        if self.answering.replace(false) {
+            self.wake();
+        }
+    }
+
+    fn wake(&self) {
         if let Some(waker) = self.waiting.borrow_mut().take() {
             waker.wake();
         }
@@ -147,9 +177,9 @@ impl InFlight {
         }
     }
 
-    /// Ready when fewer than `below` answers are owed. Cancel-safe: takes nothing.
-    fn poll_below(&self, cx: &mut Context<'_>, below: usize) -> Poll<()> {
-        if self.len() < below {
+    /// Ready when `is_so`. Cancel-safe: takes nothing.
+    fn poll_until(&self, cx: &mut Context<'_>, is_so: bool) -> Poll<()> {
+        if is_so {
             return Poll::Ready(());
         }
         *self.waiting.borrow_mut() = Some(cx.waker().clone());
@@ -158,11 +188,11 @@ impl InFlight {
 
     /// Waits until another question may be asked. Cancel-safe.
     pub async fn space(&self) {
-        std::future::poll_fn(|cx| self.poll_below(cx, self.max)).await;
+        std::future::poll_fn(|cx| self.poll_until(cx, !self.is_full())).await;
     }
 
-    /// Waits until nothing is owed. Cancel-safe.
+    /// Waits until nothing is owed and the last answer is written to its end. Cancel-safe.
     pub async fn empty(&self) {
-        std::future::poll_fn(|cx| self.poll_below(cx, 1)).await;
+        std::future::poll_fn(|cx| self.poll_until(cx, self.is_empty() && !self.answering.get())).await;
     }
 }

@@ -213,6 +213,9 @@ impl Pump {
             }
         }
         self.hand_out(intake, ready).await?;
+        if matches!(frame, Frame::Boundary) {
+            self.in_flight.settled();
+        }
         timed.settle(self, now);
         Ok(())
     }
@@ -246,7 +249,7 @@ impl Pump {
         let there = frame.len().min(size);
         let begun = self.treat(asked, size, &frame[..there])?;
         if !matches!(begun, Begun::More) {
-            self.in_flight.pop();
+            self.in_flight.pop_asked();
             let since = now.saturating_duration_since(asked.sent_at);
             self.session.counts.answered(asked.api, since);
             timed.note(self, asked.api, asked.sent_at.saturating_duration_since(asked.read_at));
