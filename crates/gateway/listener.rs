@@ -202,26 +202,30 @@ async fn accept(
         }
     };
     let mut changes = gateway.changes();
+    let mut waiting = None;
     loop {
         if stop.stopped.load(Ordering::Acquire) || *changes.borrow_and_update() != Phase::Serving {
             return;
         }
-        // With as many connections as there may be, the next one waits in the kernel's queue, as at a broker.
+        // With as many connections as there may be, one more is taken from the kernel's queue and waits here. The
+        // permit comes second: a port where nobody calls must not keep one from a port where somebody does.
         let admit = async {
-            let permit =
-                Arc::clone(&gateway.connections).acquire_owned().await.map_err(std::io::Error::other)?;
-            let (client, peer) = socket.accept().await?;
-            // The socket leaves this thread's runtime for that of the thread where it will live.
-            Ok((client.into_std()?, peer, permit))
+            if waiting.is_none() {
+                waiting = Some(socket.accept().await?);
+            }
+            Arc::clone(&gateway.connections).acquire_owned().await.map_err(std::io::Error::other)
         };
         let admitted = tokio::select! {
             admitted = admit => admitted,
             () = stop.notify.notified() => continue,
             _ = changes.changed() => continue,
         };
-        match admitted {
-            Ok((client, peer, permit)) => workers.hand(client, peer, &place, permit, &gateway),
-            Err(error) => accept_failed(&error).await,
+        // The socket leaves this thread's runtime for that of the thread where it will live.
+        let moved = waiting.take().map(|(client, peer)| client.into_std().map(|client| (client, peer)));
+        match (admitted, moved.transpose()) {
+            (Ok(permit), Ok(Some((client, peer)))) => workers.hand(client, peer, &place, permit, &gateway),
+            (Ok(_), Ok(None)) => {}
+            (Err(error), _) | (_, Err(error)) => accept_failed(&error).await,
         }
     }
 }
