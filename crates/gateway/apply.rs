@@ -75,7 +75,8 @@ impl Plan {
         }
         for (name, cluster) in &before.clusters {
             if !clusters.contains_key(name) {
-                cluster.listeners.load().iter().for_each(|listener| listener.close());
+                // Taken away from the cluster as well: a look that is under way binds ports for those it finds.
+                cluster.listeners.swap(Arc::default()).iter().for_each(|listener| listener.close());
                 cluster.removed.notify_one();
             }
         }
@@ -125,6 +126,12 @@ fn plan_listener(
     let configured = config.node_ids.iter().map(|id| wire::NodeId(*id));
     let topology = cluster.topology();
     let seen = topology.iter().flat_map(|topology| topology.nodes.keys().copied());
+    // A node that has no port now is left out of answers, and stays so: it must not stand in a reload's way.
+    let seen = seen.filter(|id| {
+        let entry = Entry::Node(*id);
+        listener::address_of(config, entry).is_some()
+            && (!keeps_ports || existing.as_ref().is_some_and(|l| l.has(entry)))
+    });
     let nodes = configured.chain(seen).map(Entry::Node);
     let mut entries: Vec<Entry> = std::iter::once(Entry::Bootstrap).chain(nodes).collect();
     entries.sort_unstable();
