@@ -18,7 +18,7 @@ use crate::cluster::Offer;
 use crate::ended::{Ended, Why};
 use crate::frames::Frames;
 use crate::listener::{Entry, Place};
-use crate::live::Gateway;
+use crate::live::{Gateway, Phase};
 use crate::metrics::Counts;
 use crate::pump::{Pump, Report};
 use crate::sockets;
@@ -157,11 +157,18 @@ impl Session {
         self.node.set(Some(node));
     }
 
-    /// Nodes without a port of ours were left out of an answer: they are looked for at once.
+    /// Nodes without a port of ours were left out of an answer. Those that nobody has seen yet are looked for at
+    /// once; for the others a look was had already and found no port.
     pub fn missed(&self, left_out: &[NodeId]) {
-        if !left_out.is_empty() {
-            self.gateway.metrics.left_out(&self.place.cluster.name, left_out);
-            self.place.cluster.look_now.notify_one();
+        if left_out.is_empty() {
+            return;
+        }
+        let cluster = &self.place.cluster;
+        self.gateway.metrics.left_out(&cluster.name, left_out);
+        let topology = cluster.topology();
+        let is_seen = |node: &NodeId| topology.as_ref().is_some_and(|seen| seen.nodes.contains_key(node));
+        if !left_out.iter().all(is_seen) {
+            cluster.look_now.notify_one();
         }
     }
 }
@@ -219,9 +226,14 @@ async fn open(
         }
         Ok((stream, frames.into_unread()))
     };
-    match tokio::time::timeout(session.listener.login_timeout, opening).await {
-        Ok(opened) => opened,
-        Err(_) => Err(Ended::client(Why::LoginTimeout)),
+    let mut changes = session.gateway.changes();
+    tokio::select! {
+        opened = tokio::time::timeout(session.listener.login_timeout, opening) => match opened {
+            Ok(opened) => opened,
+            Err(_) => Err(Ended::client(Why::LoginTimeout)),
+        },
+        // Who is not known yet was promised nothing.
+        _ = changes.wait_for(|phase| *phase != Phase::Serving) => Err(Ended::gateway(Why::Shutdown)),
     }
 }
 

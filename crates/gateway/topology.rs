@@ -3,6 +3,7 @@
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -54,6 +55,8 @@ pub struct Look {
     seen: BTreeMap<NodeId, (Upstream, Option<Offered>)>,
     /// What was logged last of each node: a line is a change.
     told: BTreeMap<NodeId, bool>,
+    /// Listeners and nodes that have no port there, as last logged.
+    portless: BTreeSet<(SocketAddr, NodeId)>,
 }
 
 /// Looks at a cluster's topology until it is removed.
@@ -65,6 +68,7 @@ pub async fn keep(cluster: Arc<Cluster>, gateway: Arc<Gateway>, workers: Arc<Wor
         probes: BTreeMap::new(),
         seen: BTreeMap::new(),
         told: BTreeMap::new(),
+        portless: BTreeSet::new(),
     };
     let mut failing = false;
     loop {
@@ -203,20 +207,28 @@ impl Look {
     }
 
     /// Binds the ports of all nodes seen at all listeners, before anybody is told of them.
-    fn bind_ports(&self) {
+    fn bind_ports(&mut self) {
         for listener in self.cluster.listeners.load().iter() {
             let config = Arc::clone(&listener.door().config);
-            let entries = self.seen.keys().map(|id| listener::Entry::Node(*id));
             let mut bound = Vec::new();
-            for entry in entries.filter(|entry| !listener.has(*entry)) {
+            for id in self.seen.keys().copied() {
+                let entry = listener::Entry::Node(id);
+                if listener.has(entry) {
+                    continue;
+                }
                 match listener::bind(&config, entry) {
                     Ok(socket) => {
                         let address = listener::address_of(&config, entry);
                         tracing::info!(cluster = &*self.cluster.name, ?address, %entry, "a port was added");
                         bound.push((entry, socket));
+                        self.portless.remove(&(config.bind, id));
                     }
                     // The node is left out of every answer meanwhile; the next look tries again.
-                    Err(error) => tracing::error!(cluster = &*self.cluster.name, %error, "a node has no port"),
+                    Err(error) => {
+                        if self.portless.insert((config.bind, id)) {
+                            tracing::error!(cluster = &*self.cluster.name, %error, "a node has no port");
+                        }
+                    }
                 }
             }
             if !bound.is_empty() {
