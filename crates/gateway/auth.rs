@@ -74,7 +74,7 @@ pub async fn welcome(session: &Session, stream: &Stream, frames: &mut Frames) ->
                 // The delay comes first: a client that guesses learns nothing sooner by not reading the answer.
                 tokio::time::sleep(listener.failed_login_delay).await;
                 write(&answer).await?;
-                stream.shutdown().await;
+                stream.part().await;
                 return Err(refused(&why));
             }
             Step::Close(why) => {

@@ -99,17 +99,23 @@ impl Pump {
         }
     }
 
-    /// Lets a broker finish what a client that left had already asked: closing a socket with unread answers in it
-    /// would reset the connection and could destroy requests on their way, such as those with acks=0.
+    /// Lets the other side have what was written to it: a broker what a client that left had already asked, such
+    /// as acks=0, and a client the answers in front of an end that is not its own doing.
     async fn part(&self, ended: &Ended) {
         let broker = self.broker.borrow_mut().take();
-        if let (Some(broker), Side::Client, Why::Closed | Why::Io) = (broker, ended.side, ended.why) {
-            let _ = tokio::time::timeout(upstream::LINGER, async {
-                broker.shutdown().await;
-                let mut space = [0; 1024];
-                while broker.read(&mut space).await.is_ok_and(|n| n > 0) {}
-            })
-            .await;
+        match (ended.side, ended.why) {
+            (Side::Client, Why::Closed | Why::Io) => {
+                if let Some(broker) = broker {
+                    broker.part().await;
+                }
+            }
+            // It takes no bytes, or broke a rule: there is nothing to wait for.
+            (_, Why::Stalled | Why::DrainTimeout) => {}
+            (Side::Gateway | Side::Broker, _) | (Side::Client, Why::Login) => {
+                drop(broker);
+                self.client.part().await;
+            }
+            (Side::Client, _) => {}
         }
     }
 
@@ -135,7 +141,17 @@ impl Pump {
             }
             bytes = &bytes[n..];
         }
-        std::future::poll_fn(|cx| peer.poll_flush(cx)).await
+        // TLS holds bytes back until they are flushed: not taking those is a stall as well.
+        let flushed = std::future::poll_fn(|cx| {
+            let polled = peer.poll_flush(cx);
+            if polled.is_pending() && stalled.get().is_none() {
+                stalled.set(Some(Instant::now()));
+            }
+            polled
+        })
+        .await;
+        stalled.set(None);
+        flushed
     }
 
     /// Writes to the client and counts.

@@ -4,10 +4,14 @@ use std::cell::RefCell;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsStream;
+
+/// How long a peer may take to close after us, and a broker to finish what a client that left had asked.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// What lies under a [`Stream`]. Plain sockets can be relayed in ways that TLS ones can't.
 enum Transport {
@@ -75,6 +79,18 @@ impl Stream {
             bytes = &bytes[n..];
         }
         std::future::poll_fn(|cx| self.poll_flush(cx)).await
+    }
+
+    /// Closes so that the peer gets to read what was written: says that nothing more comes, and reads on until the
+    /// peer has closed as well, for at most [`LINGER`]. Closing a socket with unread bytes in it would reset the
+    /// connection, and a reset destroys what is still on its way.
+    pub async fn part(&self) {
+        let _ = tokio::time::timeout(LINGER, async {
+            self.shutdown().await;
+            let mut space = [0; 1024];
+            while self.read(&mut space).await.is_ok_and(|n| n > 0) {}
+        })
+        .await;
     }
 
     /// Says to the peer that nothing more comes. Errors are of no interest: the stream is at its end either way.

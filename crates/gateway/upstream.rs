@@ -16,9 +16,6 @@ use crate::listener::Entry;
 use crate::sockets;
 use crate::stream::Stream;
 
-/// How long a broker may take to finish what a client that left had asked.
-pub const LINGER: Duration = Duration::from_secs(1);
-
 /// The client id under which the gateway asks questions of its own.
 pub const CLIENT_ID: &str = "portcullis";
 
