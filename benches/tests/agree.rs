@@ -11,7 +11,7 @@ use bench::floor::{self, Way};
 use bench::stream::{Plan, run};
 use bench::{connect, relay, sink};
 
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 
 fn sink() -> SocketAddr {
     let cluster = sink::start(&[0, 0], 3, 4 * 1024 * 1024).unwrap();

@@ -63,6 +63,9 @@ pub(crate) struct Options {
     /// Fail where a bar is missed
     #[arg(long)]
     strict: bool,
+    /// Run what was built before
+    #[arg(long)]
+    no_build: bool,
     /// Tell the names of the works and do nothing
     #[arg(long)]
     list: bool,
@@ -89,8 +92,13 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     });
     raise_file_limit(options.idle_connections)?;
     let wanted = wanted_twins(options);
+    let packages: &[&str] = match (options.no_build, wanted.contains(&Twin::Gateway)) {
+        (true, _) => &[],
+        (false, true) => &["portcullis-bench", "portcullis"],
+        (false, false) => &["portcullis-bench"],
+    };
     let mut bench = Bench {
-        programs: Programs::build(wanted.contains(&Twin::Gateway))?,
+        programs: Programs::build(packages)?,
         leash: Leash::new(None)?,
         rounds: if options.quick { 2 } else { options.rounds },
         seconds: if options.quick { options.seconds.min(0.3) } else { options.seconds },

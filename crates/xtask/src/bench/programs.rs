@@ -1,5 +1,6 @@
 //! The programs that are run: built in release, tied to our life, talked to in lines.
 
+use std::env;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -19,14 +20,9 @@ pub(crate) struct Programs {
 }
 
 impl Programs {
-    /// Builds what is ours and looks for what is not.
-    pub(crate) fn build(gateway: bool) -> Result<Programs> {
-        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo.current_dir(place::workspace()).args(["build", "--release", "--package", "portcullis-bench"]);
-        if gateway {
-            cargo.args(["--package", "portcullis"]);
-        }
-        ensure!(cargo.args(["--bins"]).status()?.success(), "the build failed");
+    /// Builds these packages of ours and looks for what is not.
+    pub(crate) fn build(packages: &[&str]) -> Result<Programs> {
+        packages.iter().try_for_each(|package| cargo_build(package))?;
         let output = place::target().join("bench");
         std::fs::create_dir_all(&output)?;
         let haproxy = ["/usr/sbin/haproxy", "/usr/local/sbin/haproxy", "/usr/bin/haproxy"];
@@ -38,6 +34,14 @@ impl Programs {
     pub(crate) fn ours(&self, name: &str) -> Command {
         Command::new(self.release.join(name))
     }
+}
+
+/// One package at a time: built together they would share features, and the gateway would not be the one that ships.
+fn cargo_build(package: &str) -> Result<()> {
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(place::workspace()).args(["build", "--release", "--bins", "--package", package]);
+    ensure!(cargo.status()?.success(), "{package} does not build");
+    Ok(())
 }
 
 /// A running child. It is on the leash as well: what is not ended here ends when we do, however we do.
