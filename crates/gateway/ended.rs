@@ -156,7 +156,28 @@ impl Ended {
 
     /// True for ends that an operator need not look at.
     pub fn is_ordinary(&self) -> bool {
-        matches!(self.why, Why::Closed | Why::Idle | Why::Age | Why::Removed | Why::Shutdown | Why::Io | Why::CutOff)
-            && self.side != Side::Broker
+        match self.why {
+            Why::Closed | Why::Idle | Why::Age | Why::Removed | Why::Shutdown => true,
+            Why::Io | Why::CutOff => self.side != Side::Broker,
+            Why::Tls
+            | Why::TlsOnPlain
+            | Why::Http
+            | Why::NotKafka
+            | Why::Malformed
+            | Why::TooLarge
+            | Why::UnknownApi
+            | Why::UnsupportedVersion
+            | Why::Login
+            | Why::LoginTimeout
+            | Why::SessionExpired
+            | Why::Stalled
+            | Why::NoTopology
+            | Why::Unreachable
+            | Why::BrokerLogin
+            | Why::Downgraded
+            | Why::BadAnswer
+            | Why::DrainTimeout
+            | Why::Overload => false,
+        }
     }
 }

@@ -36,6 +36,16 @@ enum Frame {
     Gathering { left: usize, frame: Vec<u8> },
 }
 
+/// The body of a frame whose head is read.
+struct Body {
+    /// Where it begins in the frame.
+    at: usize,
+    /// Its bytes, also those that are not here yet.
+    size: usize,
+    /// Whether all of them are here.
+    is_whole: bool,
+}
+
 /// What the bytes at a boundary allow.
 enum Begun {
     /// The head is not complete.
@@ -65,7 +75,9 @@ impl Pump {
                 Passed::Drained => Ok(Filled::Drained),
             };
             match filled {
-                Ok(Filled::Bytes(0)) if at_boundary && intake.is_empty() => return Ended::client(Why::Closed),
+                Ok(Filled::Bytes(0)) if at_boundary && intake.is_empty() => {
+                    return Ended::client(Why::Closed);
+                }
                 Ok(Filled::Bytes(0)) => return Ended::client(Why::CutOff),
                 Ok(Filled::Bytes(n)) => self.read_from_client(n),
                 Ok(Filled::Drained) => {
@@ -108,7 +120,9 @@ impl Pump {
             }
             let space = intake.space();
             if space.is_empty() {
-                return Poll::Ready(Err(Ended::client(Why::TooLarge).because("a request's head does not fit")));
+                return Poll::Ready(Err(
+                    Ended::client(Why::TooLarge).because("a request's head does not fit")
+                ));
             }
             match self.client.poll_read(cx, space) {
                 Poll::Ready(Ok(n)) => {
@@ -248,58 +262,80 @@ impl Pump {
         if self.session.login.has_expired(now) && api.stance() != Stance::Local {
             return Err(Ended::client(Why::SessionExpired));
         }
-        let passing = Frame::Passing { left: SIZE_BYTES + size };
         let path = self.path(api, prefix);
-        let body_at = match path {
-            RequestPath::Pass => 0,
-            RequestPath::Held | RequestPath::Answered => return self.gather(api, path, size, prefix, now),
-            RequestPath::Produce | RequestPath::Replica | RequestPath::Fetch => {
-                match head::request_head(frame, api.request_is_flexible(prefix.version)).map_err(malformed)? {
-                    Some(read) => {
-                        let client_id = read.client_id_at.clone();
-                        let (body_at, admin) = (read.body_at, read.client_id.is_some_and(request::is_admin_client));
-                        if admin && path == RequestPath::Produce {
-                            disown(&mut frame[client_id]);
-                        }
-                        body_at
-                    }
-                    None if there == size => return Err(malformed(HEAD_CUT)),
-                    None => return Ok(Begun::More),
-                }
-            }
-        };
-        let body = &mut frame[body_at..];
+        let is_whole = there == size;
         match path {
-            RequestPath::Pass | RequestPath::Held | RequestPath::Answered => {}
-            RequestPath::Produce => match request::produce_acks(body, prefix.version).map_err(malformed)? {
+            RequestPath::Pass => {
+                self.note(api, prefix, Treatment::ByTable, now);
+                Ok(Begun::Frame(0, Frame::Passing { left: SIZE_BYTES + size }))
+            }
+            RequestPath::Held | RequestPath::Answered => self.gather(api, path, size, prefix, now),
+            RequestPath::Produce | RequestPath::Topics | RequestPath::Replica | RequestPath::Fetch => {
+                let read = head::request_head(frame, api.request_is_flexible(prefix.version));
+                let Some(read) = read.map_err(malformed)? else {
+                    return if is_whole { Err(malformed(HEAD_CUT)) } else { Ok(Begun::More) };
+                };
+                let (body_at, client_id) = (read.body_at, read.client_id_at.clone());
+                if path == RequestPath::Produce && read.client_id.is_some_and(request::is_admin_client) {
+                    disown(&mut frame[client_id]);
+                }
+                let body = Body { at: body_at, size: size - body_at, is_whole };
+                self.begin_body(api, prefix, body, &mut frame[body_at..], now)
+            }
+        }
+    }
+
+    /// Reads the beginning of a body, of which the gateway has to know something.
+    fn begin_body(
+        &self,
+        api: Api,
+        prefix: RequestPrefix,
+        whole: Body,
+        body: &mut [u8],
+        now: Instant,
+    ) -> Result<Begun, Ended> {
+        let version = prefix.version;
+        let passing = Begun::Frame(0, Frame::Passing { left: SIZE_BYTES + whole.at + whole.size });
+        let known = match api.request_path(version) {
+            RequestPath::Pass | RequestPath::Held | RequestPath::Answered => Some(()),
+            RequestPath::Topics => {
+                request::topics_are_possible(body, whole.size, version).map_err(malformed)?
+            }
+            RequestPath::Produce => match request::produce_acks(body, version).map_err(malformed)? {
                 Some(0) => {
+                    // Nobody answers.
                     self.count(api);
-                    return Ok(Begun::Frame(0, passing));
+                    return Ok(passing);
                 }
-                Some(_) => {}
-                None if there == size => return Err(malformed(HEAD_CUT)),
-                None => return Ok(Begun::More),
+                acks => acks.map(drop),
             },
+            RequestPath::Replica if body.len() < 4 => None,
             RequestPath::Replica => {
-                if body.len() < 4 && there < size {
-                    return Ok(Begun::More);
-                }
-                request::force_replica(api, prefix.version, body).map_err(malformed)?;
+                Some(request::force_replica(api, version, body).map(drop).map_err(malformed)?)
             }
             RequestPath::Fetch => {
                 self.note(api, prefix, Treatment::ByTable, now);
-                let walker = Box::new(Walker::fetch_request(prefix.version));
-                let ahead = SIZE_BYTES + body_at;
-                return Ok(Begun::Frame(ahead, Frame::Walking { left: size - body_at, walker }));
+                let walker = Box::new(Walker::fetch_request(version));
+                return Ok(Begun::Frame(SIZE_BYTES + whole.at, Frame::Walking { left: whole.size, walker }));
             }
+        };
+        match known {
+            Some(()) => {
+                self.note(api, prefix, Treatment::ByTable, now);
+                Ok(passing)
+            }
+            None if whole.is_whole => Err(malformed(HEAD_CUT)),
+            None => Ok(Begun::More),
         }
-        self.note(api, prefix, Treatment::ByTable, now);
-        Ok(Begun::Frame(0, passing))
     }
 
     /// How a request travels: as the table says, unless it belongs to a new login.
     fn path(&self, api: Api, prefix: RequestPrefix) -> RequestPath {
-        if self.session.login.awaits_token() { RequestPath::Answered } else { api.request_path(prefix.version) }
+        if self.session.login.awaits_token() {
+            RequestPath::Answered
+        } else {
+            api.request_path(prefix.version)
+        }
     }
 
     /// The size a frame announces, within the listener's limit.

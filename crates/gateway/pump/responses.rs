@@ -6,7 +6,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use wire::answer::{self, Front, Splice};
-use wire::api::{Api, AnswerPath};
+use wire::api::{AnswerPath, Api};
 use wire::tail::{self, TailOutcome};
 use wire::walk::{Fed, Walker};
 use wire::{Book, NodeId};
@@ -78,9 +78,13 @@ impl Pump {
     }
 
     fn broker_left(&self, frame: &Frame, intake: &mut Intake) -> Ended {
+        let owed = self.in_flight.len();
         let between = matches!(frame, Frame::Boundary) && intake.is_empty();
-        let detail = format!("{} answers owed", self.in_flight.len());
-        Ended::broker(if between { Why::Closed } else { Why::CutOff }).because(detail)
+        if between && owed == 0 {
+            // Brokers close what has been idle for a while, as any client knows.
+            return Ended::broker(Why::Closed);
+        }
+        Ended::broker(Why::CutOff).because(format_args!("{owed} answers owed"))
     }
 
     /// Waits for the broker's bytes, or for an answer of the gateway's own to come to the front (`None`).
@@ -98,7 +102,9 @@ impl Pump {
             let Some(broker) = &broker else { return Poll::Pending };
             let space = intake.space();
             if space.is_empty() {
-                return Poll::Ready(Err(Ended::broker(Why::BadAnswer).because("an answer's head does not fit")));
+                return Poll::Ready(Err(
+                    Ended::broker(Why::BadAnswer).because("an answer's head does not fit")
+                ));
             }
             match broker.poll_read(cx, space) {
                 Poll::Ready(Ok(n)) => {
@@ -161,7 +167,9 @@ impl Pump {
                 }
                 Frame::Tail { asked, left } => {
                     if *left > tail::TAIL_BYTES_MAX {
-                        return Err(Ended::broker(Why::BadAnswer).because("the tail of an answer is too long"));
+                        return Err(
+                            Ended::broker(Why::BadAnswer).because("the tail of an answer is too long")
+                        );
                     }
                     if there < *left {
                         break;

@@ -236,7 +236,8 @@ impl<'a> Reader<'a> {
         self.not_null(count, what)
     }
 
-    fn nullable_array_count(&mut self, what: &'static str) -> Result<Option<usize>, Malformed> {
+    /// As [`Reader::array_count`], of an array that may be null.
+    pub fn nullable_array_count(&mut self, what: &'static str) -> Result<Option<usize>, Malformed> {
         self.length(false, what)
     }
 

@@ -33,6 +33,21 @@ pub fn produce_acks(body: &[u8], version: i16) -> Result<Option<i16>, Malformed>
     }
 }
 
+/// Checks the count at the beginning of a Metadata request's body against the body's `size`, of which only the first
+/// bytes need be here: a topic takes a byte at least. `None`: more bytes are needed; five suffice.
+pub fn topics_are_possible(body: &[u8], size: usize, version: i16) -> Result<Option<()>, Malformed> {
+    let mut reader = Reader::new(body, Encoding::of(Api::Metadata.request_is_flexible(version)));
+    match reader.nullable_array_count("topics") {
+        Ok(Some(count)) if count > size => {
+            let count = u32::try_from(count).unwrap_or(u32::MAX);
+            Err(Malformed::Count { what: "topics", count, at: reader.position() })
+        }
+        Ok(_) => Ok(Some(())),
+        Err(Malformed::Truncated { .. }) => Ok(None),
+        Err(malformed) => Err(malformed),
+    }
+}
+
 /// Forces the replica id at the beginning of a body that travels as [`RequestPath::Replica`] to that of a consumer. True
 /// where it was another. The first four bytes of the body must be here. A debugging consumer (-2) of `ListOffsets` and
 /// `OffsetForLeaderEpoch` stays one.

@@ -9,6 +9,8 @@ pub enum RequestPath {
     Pass,
     /// Streamed, but acks must be read: there is no answer to acks 0.
     Produce,
+    /// Streamed; the count of its topics must be possible (Metadata: the cheapest way to ask for the most).
+    Topics,
     /// Streamed; a fixed `i32` replica id at the beginning of the body is forced to that of a consumer.
     Replica,
     /// Walked to its tail, where the `ReplicaState` tag is forced to that of a consumer (Fetch 15+).
@@ -37,6 +39,7 @@ impl Api {
     pub fn request_path(self, version: i16) -> RequestPath {
         match self {
             Api::Produce => RequestPath::Produce,
+            Api::Metadata => RequestPath::Topics,
             Api::Fetch if version >= 15 => RequestPath::Fetch,
             Api::Fetch | Api::ListOffsets => RequestPath::Replica,
             Api::OffsetForLeaderEpoch if version >= 3 => RequestPath::Replica,
@@ -96,7 +99,6 @@ impl Api {
             Api::OffsetForLeaderEpoch
             | Api::FindCoordinator
             | Api::DescribeCluster
-            | Api::Metadata
             | Api::OffsetCommit
             | Api::OffsetFetch
             | Api::JoinGroup
