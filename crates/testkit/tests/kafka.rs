@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
-use testkit::{Advertise, KAFKA_NEW, KAFKA_OLD, KafkaCluster, Spec};
+use testkit::{Advertise, FreePorts, KAFKA_NEW, KAFKA_OLD, KafkaCluster, Spec, Tap, Tool};
 
 #[test]
 fn records_pass_through_a_new_cluster_and_its_share_group() {
@@ -38,7 +38,7 @@ fn a_node_is_upgraded_and_moved_with_its_data() {
     cluster.stop_node(2).unwrap();
     cluster.start_node_as(2, Some(KAFKA_NEW), Some(port)).unwrap();
     assert_eq!(cluster.node_addresses()[&2], format!("127.0.0.1:{port}"));
-    let listing = testkit::Tool::program("kcat", "kcat")
+    let listing = Tool::program("kcat", "kcat")
         .args(&["-L", "-b", &cluster.direct(), "-X", "security.protocol=SASL_PLAINTEXT"])
         .args(&["-X", "sasl.mechanism=PLAIN", "-X", "sasl.username=alice"])
         .args(&["-X", &format!("sasl.password={}", users[0].1)])
@@ -47,6 +47,17 @@ fn a_node_is_upgraded_and_moved_with_its_data() {
         .ok()
         .unwrap();
     assert!(listing.contains("3 brokers"), "{listing}");
+}
+
+#[test]
+fn a_tap_in_front_of_a_broker_sees_what_it_advertises() {
+    let cluster = KafkaCluster::start(Spec::new(KAFKA_NEW, 1)).unwrap();
+    let broker = cluster.bootstrap()[0].rsplit_once(':').unwrap().1.parse().unwrap();
+    let ports = FreePorts::reserve(1).unwrap();
+    let tap = Tap::start(&[(ports.base(), broker)], cluster.needles()).unwrap();
+    let address = format!("127.0.0.1:{}", ports.base());
+    Tool::program("kcat", "kcat").args(&["-L", "-b", &address]).run().unwrap().ok().unwrap();
+    assert!(tap.found().iter().any(|found| found.starts_with("broker-1.kafka.invalid")), "{:?}", tap.found());
 }
 
 /// Started by the next test as a process of its own; does nothing when all tests are run.
