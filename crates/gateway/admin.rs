@@ -79,7 +79,8 @@ fn respond(request: &Request<Incoming>, gateway: &Gateway) -> Response<Full<Byte
         "/metrics" => {
             gateway.metrics.set_ready(unready(gateway).is_none());
             let live = gateway.live();
-            let shards = live.clusters.iter().map(|(name, cluster)| (Arc::clone(name), cluster.shards.clone()));
+            let shards =
+                live.clusters.iter().map(|(name, cluster)| (Arc::clone(name), cluster.shards.clone()));
             match metrics::exposition(&gateway.metrics, shards.collect()) {
                 Ok(text) => {
                     let mut response = plain(StatusCode::OK, text);
@@ -87,7 +88,9 @@ fn respond(request: &Request<Incoming>, gateway: &Gateway) -> Response<Full<Byte
                     response.headers_mut().insert(CONTENT_TYPE, kind);
                     response
                 }
-                Err(_) => plain(StatusCode::INTERNAL_SERVER_ERROR, "the metrics can't be written\n".to_owned()),
+                Err(_) => {
+                    plain(StatusCode::INTERNAL_SERVER_ERROR, "the metrics can't be written\n".to_owned())
+                }
             }
         }
         _ => plain(StatusCode::NOT_FOUND, "here are /metrics, /livez and /readyz\n".to_owned()),

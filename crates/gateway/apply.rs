@@ -48,8 +48,11 @@ impl Plan {
     ) -> Result<Self, Obstacles> {
         let mut obstacles = Vec::new();
         let threads = model.process.threads;
-        let clusters =
-            model.clusters.iter().filter_map(|cluster| plan(cluster, live, threads, &mut obstacles)).collect();
+        let clusters = model
+            .clusters
+            .iter()
+            .filter_map(|cluster| plan(cluster, live, threads, &mut obstacles))
+            .collect();
         if obstacles.is_empty() {
             Ok(Self { model: Arc::new(model), users: Arc::new(users), clusters })
         } else {
@@ -138,9 +141,8 @@ fn plan_listener(
     entries.dedup();
     let mut bound = Bound::new();
     for entry in entries {
-        let kept = existing.as_ref().is_some_and(|l| {
-            l.has(entry) && (keeps_ports || entry == Entry::Bootstrap)
-        });
+        let kept =
+            existing.as_ref().is_some_and(|l| l.has(entry) && (keeps_ports || entry == Entry::Bootstrap));
         if kept {
             continue;
         }

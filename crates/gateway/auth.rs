@@ -170,13 +170,13 @@ async fn api_versions(session: &Session, prefix: RequestPrefix, frame: &[u8]) ->
         return Ok(versions::unsupported_frame(correlation));
     }
     let flexible = Api::ApiVersions.request_is_flexible(version);
-    let head = head::request_head(frame, flexible)
-        .map_err(malformed)?
-        .ok_or_else(|| malformed(HEAD_CUT))?;
+    let head = head::request_head(frame, flexible).map_err(malformed)?.ok_or_else(|| malformed(HEAD_CUT))?;
     match versions::read_request(version, &frame[head.body_at..]) {
         Ok(Some(software)) => session.set_software(software),
         Ok(None) => {}
-        Err(InvalidSoftware::BadName) => return Ok(versions::error_frame(version, correlation, INVALID_REQUEST)),
+        Err(InvalidSoftware::BadName) => {
+            return Ok(versions::error_frame(version, correlation, INVALID_REQUEST));
+        }
         Err(InvalidSoftware::Malformed(error)) => return Err(malformed(error)),
     }
     let offer = session.offer().await?;

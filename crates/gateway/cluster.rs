@@ -128,7 +128,8 @@ impl Cluster {
 
     /// Brokers for calls that any broker can answer: those that are up, each time beginning with another one.
     pub fn any_broker(&self, topology: &Topology) -> Vec<NodeId> {
-        let mut up: Vec<NodeId> = topology.nodes.iter().filter(|(_, node)| node.up).map(|(id, _)| *id).collect();
+        let mut up: Vec<NodeId> =
+            topology.nodes.iter().filter(|(_, node)| node.up).map(|(id, _)| *id).collect();
         if up.is_empty() {
             up = topology.nodes.keys().copied().collect();
         }

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use arc_swap::Guard;
 use policy::access::Privilege;
 use tokio::net::TcpStream;
-use wire::versions::{Offered, Software};
 use wire::api::Stance;
+use wire::versions::{Offered, Software};
 use wire::{Api, Book, NodeId};
 
 use crate::auth;

@@ -31,6 +31,8 @@ pub enum Why {
     Closed,
     /// The peer closed its stream inside a frame.
     CutOff,
+    /// The broker closed its stream between frames, but owed answers.
+    Unanswered,
     /// Reading or writing failed.
     Io,
     /// TLS could not be agreed on.
@@ -87,6 +89,7 @@ impl Why {
         match self {
             Self::Closed => "closed",
             Self::CutOff => "cut-off",
+            Self::Unanswered => "unanswered",
             Self::Io => "io",
             Self::Tls => "tls",
             Self::TlsOnPlain => "tls-on-plain-port",
@@ -159,7 +162,8 @@ impl Ended {
         match self.why {
             Why::Closed | Why::Idle | Why::Age | Why::Removed | Why::Shutdown => true,
             Why::Io | Why::CutOff => self.side != Side::Broker,
-            Why::Tls
+            Why::Unanswered
+            | Why::Tls
             | Why::TlsOnPlain
             | Why::Http
             | Why::NotKafka

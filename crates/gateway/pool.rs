@@ -57,31 +57,49 @@ impl Drop for Buffer {
 
 /// What one direction has read and not yet disposed of: a lent buffer while there are bytes, nothing while idle.
 ///
-/// The bytes in `start..end` are unread. A reader that needs more of a frame than is there calls for another
-/// fill; the unread rest is moved to the front first.
+/// The bytes in `start..ready` may go on as they are, in one write; those in `ready..end` were not looked at, or are
+/// the beginning of something that is wanted whole. A fill moves what is unread to the front first.
 #[derive(Default)]
 pub struct Intake {
     buffer: Option<Buffer>,
     start: usize,
+    ready: usize,
     end: usize,
 }
 
 impl Intake {
-    /// The unread bytes.
-    pub fn unread(&mut self) -> &mut [u8] {
+    /// The bytes that may go on.
+    pub fn ready(&self) -> &[u8] {
+        self.buffer.as_ref().map_or(&[], |buffer| &buffer[self.start..self.ready])
+    }
+
+    /// The bytes behind the ready ones.
+    pub fn rest(&mut self) -> &mut [u8] {
         match &mut self.buffer {
-            Some(buffer) => &mut buffer[self.start..self.end],
+            Some(buffer) => &mut buffer[self.ready..self.end],
             None => &mut [],
         }
     }
 
-    /// Marks the first `n` unread bytes as disposed of; an empty intake gives its buffer back.
-    pub fn consume(&mut self, n: usize) {
-        debug_assert!(n <= self.end - self.start);
-        self.start += n;
+    /// Adds the first `n` bytes of the rest to those that may go on.
+    pub fn pass(&mut self, n: usize) {
+        debug_assert!(n <= self.end - self.ready);
+        self.ready += n;
+    }
+
+    /// Says that the ready bytes have gone; an empty intake gives its buffer back.
+    pub fn gone(&mut self) {
+        self.start = self.ready;
         if self.start == self.end {
             *self = Self::default();
         }
+    }
+
+    /// Takes the first `n` bytes of the rest out, which go on in another form or not at all. None may be ready.
+    pub fn take_out(&mut self, n: usize) {
+        debug_assert!(self.start == self.ready);
+        self.pass(n);
+        self.gone();
     }
 
     /// Space behind the unread bytes, never empty unless the buffer is full of one unfinished thing.
@@ -89,6 +107,7 @@ impl Intake {
         let buffer = self.buffer.get_or_insert_with(Buffer::lend);
         if self.start > 0 {
             buffer.copy_within(self.start..self.end, 0);
+            self.ready -= self.start;
             self.end -= self.start;
             self.start = 0;
         }
@@ -109,7 +128,7 @@ impl Intake {
         }
     }
 
-    /// True when no unread byte is held. An idle intake holds no buffer.
+    /// True when no byte is held. An idle intake holds no buffer.
     pub fn is_empty(&self) -> bool {
         self.start == self.end
     }
@@ -132,10 +151,12 @@ mod tests {
         let mut intake = Intake::default();
         intake.space()[..5].copy_from_slice(b"abcde");
         intake.filled(5);
-        intake.consume(3);
+        intake.pass(3);
+        assert_eq!(intake.ready(), b"abc");
+        intake.gone();
         assert_eq!(intake.space().len(), BUFFER_BYTES - 2);
-        assert_eq!(intake.unread(), b"de");
-        intake.consume(2);
+        assert_eq!(intake.rest(), b"de");
+        intake.take_out(2);
         assert!(intake.buffer.is_none());
     }
 }

@@ -122,9 +122,10 @@ impl Look {
             return Err(LookError::Nobody);
         }
         let offer = self.offer(policy::versions::offer(&offers));
-        let known = self.seen.iter().map(|(id, (address, _))| {
-            (*id, Node { address: address.clone(), up: up.contains(id) })
-        });
+        let known = self
+            .seen
+            .iter()
+            .map(|(id, (address, _))| (*id, Node { address: address.clone(), up: up.contains(id) }));
         self.cluster.publish(Topology { cluster_id: nodes.cluster_id, nodes: known.collect(), offer });
         Ok(())
     }

@@ -193,7 +193,10 @@ impl<'a> Question<'a> {
     }
 
     /// Asks what `compose` makes of a correlation id, and gives the answer's frame.
-    pub async fn ask(&mut self, compose: impl FnOnce(CorrelationId) -> Vec<u8>) -> Result<Vec<u8>, DialError> {
+    pub async fn ask(
+        &mut self,
+        compose: impl FnOnce(CorrelationId) -> Vec<u8>,
+    ) -> Result<Vec<u8>, DialError> {
         self.correlation = self.correlation.wrapping_add(1);
         let question = compose(CorrelationId(self.correlation));
         let gone = |error: FrameError| DialError::Protocol(self.address.clone(), error.to_string());
@@ -214,8 +217,7 @@ impl<'a> Question<'a> {
     pub async fn versions(&mut self, software: &Software) -> Result<Offered, DialError> {
         let mut version = Api::ApiVersions.row().max;
         loop {
-            let frame =
-                self.ask(|id| versions::request_frame(version, id, CLIENT_ID, software)).await?;
+            let frame = self.ask(|id| versions::request_frame(version, id, CLIENT_ID, software)).await?;
             let (error, offered) =
                 versions::read_answer(version, &frame).map_err(|error| self.broken(error))?;
             match error {
@@ -234,14 +236,14 @@ impl<'a> Question<'a> {
         let refused = |why: String| DialError::Login(self.address.clone(), why);
         let mechanism = sasl.mechanism.name();
         let frame = self.ask(|id| wire::sasl::handshake_request(id, CLIENT_ID, mechanism)).await?;
-        let (error, enabled) = wire::sasl::read_handshake_answer(&frame).map_err(|error| self.broken(error))?;
+        let (error, enabled) =
+            wire::sasl::read_handshake_answer(&frame).map_err(|error| self.broken(error))?;
         if error != 0 {
             return Err(refused(format!("it offers {} and not {mechanism}", enabled.join(", "))));
         }
         let version = offered.ranges.get(Api::SaslAuthenticate).map_or(0, |range| range.max).clamp(0, 2);
         let token = wire::sasl::plain_token(&sasl.username, sasl.password.expose());
-        let frame =
-            self.ask(|id| wire::sasl::authenticate_request(version, id, CLIENT_ID, &token)).await?;
+        let frame = self.ask(|id| wire::sasl::authenticate_request(version, id, CLIENT_ID, &token)).await?;
         let answer =
             wire::sasl::read_authenticate_answer(version, &frame).map_err(|error| self.broken(error))?;
         if answer.error != 0 {

@@ -87,7 +87,8 @@ impl Sums {
     fn by_api(&self, mut family: MetricEncoder<'_>, count: ApiCount) -> fmt::Result {
         for (cluster, shards) in &self.0 {
             for api in Api::ALL {
-                let total = sum(shards, |shard| shard.apis.get(api.index()).map_or(0, |api| count(api).get()));
+                let total =
+                    sum(shards, |shard| shard.apis.get(api.index()).map_or(0, |api| count(api).get()));
                 if total > 0 {
                     let labels = [("cluster", &**cluster), ("api", api.name())];
                     ConstCounter::new(total).encode(family.encode_family(&labels)?)?;
@@ -130,7 +131,8 @@ impl Collector for Sums {
         let help = "Requests that the gateway itself answered with an error, by API";
         let family = encoder.encode_descriptor("requests_refused", help, None, MetricType::Counter)?;
         self.by_api(family, |api| &api.refused)?;
-        let help = "Time of a request by API and part: spent in the broker, and added by the gateway on both ways";
+        let help =
+            "Time of a request by API and part: spent in the broker, and added by the gateway on both ways";
         let unit = Unit::Seconds;
         let mut family = encoder.encode_descriptor("request", help, Some(&unit), MetricType::Histogram)?;
         self.times(&mut family, "broker", |api| &api.broker)?;

@@ -1,26 +1,17 @@
 //! From the client to the broker: heads are read, what is owed is noted, bytes flow on unheld.
 
+mod begin;
+
 use std::task::Poll;
 use std::time::Instant;
 
-use policy::access::{Privilege, Verdict};
-use wire::api::{Api, RequestPath, Stance};
-use wire::head::{self, RequestPrefix};
-use wire::request;
 use wire::walk::{Fed, Walker};
 
+use self::begin::Begun;
 use super::Pump;
-use crate::auth::{self, Reply};
 use crate::ended::{Ended, Side, Why};
-use crate::frames::{self, HEAD_CUT, SIZE_BYTES};
-use crate::in_flight::{Asked, Owed, Treatment};
+use crate::frames::HEAD_CUT;
 use crate::pool::Intake;
-
-/// The largest request that is read whole: those the gateway answers or judges. None carries records.
-const HELD_BYTES_MAX: usize = 4 * 1024 * 1024;
-
-/// The largest request of the login's APIs.
-const LOGIN_BYTES_MAX: usize = 64 * 1024;
 
 /// Where in a frame the direction stands.
 enum Frame {
@@ -36,22 +27,23 @@ enum Frame {
     Gathering { left: usize, frame: Vec<u8> },
 }
 
-/// The body of a frame whose head is read.
-struct Body {
-    /// Where it begins in the frame.
-    at: usize,
-    /// Its bytes, also those that are not here yet.
-    size: usize,
-    /// Whether all of them are here.
-    is_whole: bool,
+/// The bytes of one round that may go to the broker in one write.
+struct Run {
+    /// The first question that has not wholly left, by its name in the queue.
+    first: u64,
+    /// When the round's bytes were read.
+    now: Instant,
 }
 
-/// What the bytes at a boundary allow.
-enum Begun {
-    /// The head is not complete.
+/// How a step over the intake ended.
+#[derive(PartialEq, Eq)]
+enum Flow {
+    /// There may be more to do.
+    On,
+    /// Nothing to do until more bytes come.
     More,
-    /// The first `ahead` bytes may go; then the frame continues as told.
-    Frame(usize, Frame),
+    /// A drain is on and the direction stands between frames.
+    Drained,
 }
 
 impl Pump {
@@ -71,8 +63,8 @@ impl Pump {
             };
             let at_boundary = matches!(frame, Frame::Boundary);
             let filled = match passed {
-                Passed::All => self.fill_from_client(&mut intake, at_boundary).await,
-                Passed::Drained => Ok(Filled::Drained),
+                Flow::On | Flow::More => self.fill_from_client(&mut intake, at_boundary).await,
+                Flow::Drained => Ok(Filled::Drained),
             };
             match filled {
                 Ok(Filled::Bytes(0)) if at_boundary && intake.is_empty() => {
@@ -141,309 +133,128 @@ impl Pump {
     }
 
     /// Disposes of what was read: all of it, but for an unfinished head or tail.
-    async fn pass_requests(&self, intake: &mut Intake, frame: &mut Frame) -> Result<Passed, Ended> {
+    async fn pass_requests(&self, intake: &mut Intake, frame: &mut Frame) -> Result<Flow, Ended> {
         let now = Instant::now();
         self.moved_at.set(now);
-        // Bytes in front of `ready` may go to the broker in one write.
-        let mut ready = 0;
         let begun = u64::from(!matches!(frame, Frame::Boundary | Frame::Gathering { .. }));
-        let mut first = self.in_flight.next_name().saturating_sub(begun);
+        let mut run = Run { first: self.in_flight.next_name().saturating_sub(begun), now };
         loop {
-            let unread = intake.unread();
-            let there = unread.len() - ready;
-            match frame {
-                Frame::Passing { left } => {
-                    let n = there.min(*left);
-                    ready += n;
-                    *left -= n;
-                    if *left > 0 {
-                        break;
-                    }
-                    *frame = Frame::Boundary;
-                }
-                Frame::Walking { left, walker } => {
-                    let n = there.min(*left);
-                    let fed = walker.feed(&unread[ready..ready + n]).map_err(malformed)?;
-                    match fed {
-                        Fed::All => {
-                            ready += n;
-                            *left -= n;
-                            if *left > 0 {
-                                break;
-                            }
-                            if !walker.in_tail() {
-                                return Err(malformed(HEAD_CUT));
-                            }
-                            *frame = Frame::Boundary;
-                        }
-                        Fed::Tail(before) => {
-                            ready += before;
-                            *frame = Frame::Tail { left: *left - before };
-                        }
-                    }
-                }
-                Frame::Tail { left } => {
-                    if *left > wire::tail::TAIL_BYTES_MAX {
-                        return Err(Ended::client(Why::TooLarge).because("a Fetch request's tail"));
-                    }
-                    if there < *left {
-                        break;
-                    }
-                    wire::tail::force_consumer(&mut unread[ready..ready + *left]).map_err(malformed)?;
-                    ready += *left;
-                    *frame = Frame::Boundary;
-                }
-                Frame::Gathering { left, frame: gathered } => {
-                    let n = there.min(*left);
-                    gathered.extend_from_slice(&unread[ready..ready + n]);
-                    *left -= n;
-                    // What was gathered no longer belongs to the run of bytes that goes out as it came.
-                    self.send_on(intake, ready, first).await?;
-                    intake.consume(n);
-                    ready = 0;
-                    first = self.in_flight.next_name();
-                    let Frame::Gathering { left: 0, frame: gathered } = frame else { break };
-                    let gathered = std::mem::take(gathered);
-                    *frame = Frame::Boundary;
-                    self.gathered(gathered, now).await?;
-                    first = self.in_flight.next_name();
-                }
-                Frame::Boundary => {
-                    if self.draining.get().is_some() {
-                        self.send_on(intake, ready, first).await?;
-                        return Ok(Passed::Drained);
-                    }
-                    if there == 0 {
-                        break;
-                    }
-                    if self.in_flight.is_full() {
-                        self.send_on(intake, ready, first).await?;
-                        ready = 0;
-                        self.in_flight.space().await;
-                        first = self.in_flight.next_name();
-                        continue;
-                    }
-                    match self.begin(&mut unread[ready..], now)? {
-                        Begun::More => break,
-                        Begun::Frame(ahead, begun) => {
-                            ready += ahead;
-                            *frame = begun;
-                        }
-                    }
-                }
+            let flow = match frame {
+                Frame::Passing { .. } | Frame::Walking { .. } | Frame::Tail { .. } => frame.follow(intake)?,
+                Frame::Gathering { .. } => self.gather_on(intake, frame, &mut run).await?,
+                Frame::Boundary => self.at_boundary(intake, frame, &mut run).await?,
+            };
+            if flow != Flow::On {
+                self.send_on(intake, &mut run).await?;
+                return Ok(flow);
             }
         }
-        self.send_on(intake, ready, first).await?;
-        Ok(Passed::All)
     }
 
-    /// Sends the first `ready` unread bytes and notes that the questions from `first` on have left.
-    async fn send_on(&self, intake: &mut Intake, ready: usize, first: u64) -> Result<(), Ended> {
-        if ready > 0 {
-            self.to_broker(&intake.unread()[..ready]).await?;
-            intake.consume(ready);
-            self.in_flight.sent(first, Instant::now());
+    /// Between two frames: the next one begins, unless it has to wait or a drain is on.
+    async fn at_boundary(
+        &self,
+        intake: &mut Intake,
+        frame: &mut Frame,
+        run: &mut Run,
+    ) -> Result<Flow, Ended> {
+        if self.draining.get().is_some() {
+            return Ok(Flow::Drained);
+        }
+        if intake.rest().is_empty() {
+            return Ok(Flow::More);
+        }
+        if self.in_flight.is_full() {
+            self.send_on(intake, run).await?;
+            self.in_flight.space().await;
+            return Ok(Flow::On);
+        }
+        match self.begin(intake.rest(), run.now)? {
+            Begun::More => Ok(Flow::More),
+            Begun::Frame(ahead, begun) => {
+                intake.pass(ahead);
+                *frame = begun;
+                Ok(Flow::On)
+            }
+        }
+    }
+
+    /// Adds to a frame that is answered or judged, and disposes of it once it is whole.
+    async fn gather_on(&self, intake: &mut Intake, frame: &mut Frame, run: &mut Run) -> Result<Flow, Ended> {
+        // What is gathered does not belong to the bytes that go out as they came.
+        self.send_on(intake, run).await?;
+        let Frame::Gathering { left, frame: gathered } = frame else { return Ok(Flow::On) };
+        let n = intake.rest().len().min(*left);
+        gathered.extend_from_slice(&intake.rest()[..n]);
+        intake.take_out(n);
+        *left -= n;
+        if *left > 0 {
+            return Ok(Flow::More);
+        }
+        let gathered = std::mem::take(gathered);
+        *frame = Frame::Boundary;
+        self.gathered(gathered, run.now).await?;
+        run.first = self.in_flight.next_name();
+        Ok(Flow::On)
+    }
+
+    /// Sends the bytes that may go, and notes that the questions of this run have left.
+    async fn send_on(&self, intake: &mut Intake, run: &mut Run) -> Result<(), Ended> {
+        if !intake.ready().is_empty() {
+            self.to_broker(intake.ready()).await?;
+            intake.gone();
+            self.in_flight.sent(run.first, Instant::now());
+            run.first = self.in_flight.next_name();
         }
         Ok(())
     }
+}
 
-    /// Reads the head of a request and decides how the frame travels.
-    fn begin(&self, unread: &mut [u8], now: Instant) -> Result<Begun, Ended> {
-        let Some((size, frame)) = unread.split_first_chunk_mut::<SIZE_BYTES>() else {
-            return Ok(Begun::More);
-        };
-        let size = self.frame_size(*size)?;
-        let there = frame.len().min(size);
-        let frame = &mut frame[..there];
-        let Some(prefix) = head::request_prefix(frame) else { return Ok(Begun::More) };
-        let api = Api::from_key(prefix.key)
-            .ok_or_else(|| Ended::client(Why::UnknownApi).because(format_args!("key {}", prefix.key)))?;
-        self.check_version(api, prefix)?;
-        if self.session.login.has_expired(now) && api.stance() != Stance::Local {
-            return Err(Ended::client(Why::SessionExpired));
-        }
-        let path = self.path(api, prefix);
-        let is_whole = there == size;
-        match path {
-            RequestPath::Pass => {
-                self.note(api, prefix, Treatment::ByTable, now);
-                Ok(Begun::Frame(0, Frame::Passing { left: SIZE_BYTES + size }))
-            }
-            RequestPath::Held | RequestPath::Answered => self.gather(api, path, size, prefix, now),
-            RequestPath::Produce | RequestPath::Topics | RequestPath::Replica | RequestPath::Fetch => {
-                let read = head::request_head(frame, api.request_is_flexible(prefix.version));
-                let Some(read) = read.map_err(malformed)? else {
-                    return if is_whole { Err(malformed(HEAD_CUT)) } else { Ok(Begun::More) };
-                };
-                let (body_at, client_id) = (read.body_at, read.client_id_at.clone());
-                if path == RequestPath::Produce && read.client_id.is_some_and(request::is_admin_client) {
-                    disown(&mut frame[client_id]);
+impl Frame {
+    /// Lets what is there of a frame in progress go on.
+    fn follow(&mut self, intake: &mut Intake) -> Result<Flow, Ended> {
+        let there = intake.rest().len();
+        match self {
+            Frame::Passing { left } => {
+                let n = there.min(*left);
+                intake.pass(n);
+                *left -= n;
+                if *left > 0 {
+                    return Ok(Flow::More);
                 }
-                let body = Body { at: body_at, size: size - body_at, is_whole };
-                self.begin_body(api, prefix, body, &mut frame[body_at..], now)
+                *self = Frame::Boundary;
             }
-        }
-    }
-
-    /// Reads the beginning of a body, of which the gateway has to know something.
-    fn begin_body(
-        &self,
-        api: Api,
-        prefix: RequestPrefix,
-        whole: Body,
-        body: &mut [u8],
-        now: Instant,
-    ) -> Result<Begun, Ended> {
-        let version = prefix.version;
-        let passing = Begun::Frame(0, Frame::Passing { left: SIZE_BYTES + whole.at + whole.size });
-        let known = match api.request_path(version) {
-            RequestPath::Pass | RequestPath::Held | RequestPath::Answered => Some(()),
-            RequestPath::Topics => {
-                request::topics_are_possible(body, whole.size, version).map_err(malformed)?
-            }
-            RequestPath::Produce => match request::produce_acks(body, version).map_err(malformed)? {
-                Some(0) => {
-                    // Nobody answers.
-                    self.count(api);
-                    return Ok(passing);
-                }
-                acks => acks.map(drop),
-            },
-            RequestPath::Replica if body.len() < 4 => None,
-            RequestPath::Replica => {
-                Some(request::force_replica(api, version, body).map(drop).map_err(malformed)?)
-            }
-            RequestPath::Fetch => {
-                self.note(api, prefix, Treatment::ByTable, now);
-                let walker = Box::new(Walker::fetch_request(version));
-                return Ok(Begun::Frame(SIZE_BYTES + whole.at, Frame::Walking { left: whole.size, walker }));
-            }
-        };
-        match known {
-            Some(()) => {
-                self.note(api, prefix, Treatment::ByTable, now);
-                Ok(passing)
-            }
-            None if whole.is_whole => Err(malformed(HEAD_CUT)),
-            None => Ok(Begun::More),
-        }
-    }
-
-    /// How a request travels: as the table says, unless it belongs to a new login.
-    fn path(&self, api: Api, prefix: RequestPrefix) -> RequestPath {
-        if self.session.login.awaits_token() {
-            RequestPath::Answered
-        } else {
-            api.request_path(prefix.version)
-        }
-    }
-
-    /// The size a frame announces, within the listener's limit.
-    fn frame_size(&self, size: [u8; 4]) -> Result<usize, Ended> {
-        let announced = i32::from_be_bytes(size);
-        let max = self.session.listener.frame_bytes_max as usize;
-        let why = match usize::try_from(announced) {
-            Ok(bytes) if bytes < head::REQUEST_PREFIX_BYTES => Why::Malformed,
-            Ok(bytes) if bytes <= max => return Ok(bytes),
-            Ok(_) => frames::foreign(size).unwrap_or(Why::TooLarge),
-            Err(_) => Why::Malformed,
-        };
-        Err(Ended::client(why).because(format_args!("a frame of {announced} bytes")))
-    }
-
-    /// Refuses a version that this connection was not promised, as a broker does: by closing.
-    fn check_version(&self, api: Api, prefix: RequestPrefix) -> Result<(), Ended> {
-        // An ApiVersions of any version gets an answer (KIP-511).
-        if api == Api::ApiVersions || self.session.allows(api, prefix.version) {
-            return Ok(());
-        }
-        let known = self.session.promises(api);
-        let why = if known { Why::UnsupportedVersion } else { Why::UnknownApi };
-        Err(Ended::client(why).because(format_args!("{} v{}", api.name(), prefix.version)))
-    }
-
-    /// Begins to gather a request that is judged or answered here.
-    fn gather(
-        &self,
-        api: Api,
-        path: RequestPath,
-        size: usize,
-        prefix: RequestPrefix,
-        now: Instant,
-    ) -> Result<Begun, Ended> {
-        let admin = self.session.privilege() == Privilege::Admin;
-        if admin && api.stance() == Stance::Admin {
-            self.note(api, prefix, Treatment::ByTable, now);
-            return Ok(Begun::Frame(0, Frame::Passing { left: SIZE_BYTES + size }));
-        }
-        let max = if path == RequestPath::Answered { LOGIN_BYTES_MAX } else { HELD_BYTES_MAX };
-        if size > max {
-            let what = format!("{} of {size} bytes; at most {max} are read whole", api.name());
-            return Err(Ended::client(Why::TooLarge).because(what));
-        }
-        Ok(Begun::Frame(0, Frame::Gathering { left: SIZE_BYTES + size, frame: Vec::new() }))
-    }
-
-    /// Disposes of a gathered frame (with its size): answered here, or judged and sent on.
-    async fn gathered(&self, framed: Vec<u8>, now: Instant) -> Result<(), Ended> {
-        let frame = &framed[SIZE_BYTES..];
-        let prefix = head::request_prefix(frame).ok_or_else(|| malformed(HEAD_CUT))?;
-        let api = Api::from_key(prefix.key).ok_or_else(|| Ended::client(Why::UnknownApi))?;
-        if self.path(api, prefix) == RequestPath::Answered {
-            self.count(api);
-            match auth::answer(&self.session, api, prefix, frame, now).await? {
-                Reply::Answer(answer) => self.in_flight.push(Owed::ByGateway(answer)),
-                Reply::Last(answer, Ended { side, why, .. }) => {
-                    // What was asked before is answered before.
-                    self.in_flight.push(Owed::ByGateway(answer));
-                    self.draining.set(Some((side, why)));
+            Frame::Walking { left, walker } => {
+                let n = there.min(*left);
+                match walker.feed(&intake.rest()[..n]).map_err(malformed)? {
+                    Fed::All if n < *left => {
+                        intake.pass(n);
+                        *left -= n;
+                        return Ok(Flow::More);
+                    }
+                    Fed::All if !walker.in_tail() => return Err(malformed(HEAD_CUT)),
+                    Fed::All => {
+                        intake.pass(n);
+                        *self = Frame::Boundary;
+                    }
+                    Fed::Tail(before) => {
+                        intake.pass(before);
+                        *self = Frame::Tail { left: *left - before };
+                    }
                 }
             }
-            return Ok(());
-        }
-        let flexible = api.request_is_flexible(prefix.version);
-        let body_at = head::request_head(frame, flexible)
-            .map_err(malformed)?
-            .ok_or_else(|| malformed(HEAD_CUT))?
-            .body_at;
-        let body = &frame[body_at..];
-        let verdict =
-            policy::access::judge(api, prefix.version, prefix.correlation, body, self.session.privilege());
-        let treatment = match verdict.map_err(malformed)? {
-            Verdict::Answer(answer) => {
-                self.count(api);
-                self.session.counts.refused(api);
-                self.in_flight.push(Owed::ByGateway(answer));
-                return Ok(());
+            Frame::Tail { left } if *left > wire::tail::TAIL_BYTES_MAX => {
+                return Err(Ended::client(Why::TooLarge).because("a Fetch request's tail"));
             }
-            Verdict::Forward => Treatment::ByTable,
-            Verdict::ForwardMasked => Treatment::MaskConfigs,
-        };
-        let name = self.in_flight.next_name();
-        self.note(api, prefix, treatment, now);
-        self.to_broker(&framed).await?;
-        self.in_flight.sent(name, Instant::now());
-        Ok(())
-    }
-
-    /// Notes that the broker owes an answer.
-    fn note(&self, api: Api, prefix: RequestPrefix, treatment: Treatment, now: Instant) {
-        self.count(api);
-        self.session.counts.owed();
-        let RequestPrefix { version, correlation, .. } = prefix;
-        self.in_flight.push(Owed::ByBroker(Asked {
-            api,
-            version,
-            correlation,
-            treatment,
-            read_at: now,
-            sent_at: now,
-        }));
-    }
-
-    fn count(&self, api: Api) {
-        self.bytes.requests.set(self.bytes.requests.get() + 1);
-        self.session.counts.request(api);
+            Frame::Tail { left } if there < *left => return Ok(Flow::More),
+            Frame::Tail { left } => {
+                wire::tail::force_consumer(&mut intake.rest()[..*left]).map_err(malformed)?;
+                intake.pass(*left);
+                *self = Frame::Boundary;
+            }
+            Frame::Boundary | Frame::Gathering { .. } => {}
+        }
+        Ok(Flow::On)
     }
 }
 
@@ -453,23 +264,6 @@ enum Filled {
     Bytes(usize),
     /// A drain is on and the direction stands between frames.
     Drained,
-}
-
-/// How a round over the intake ended.
-#[derive(PartialEq, Eq)]
-enum Passed {
-    /// Everything complete was disposed of.
-    All,
-    /// A drain is on and the direction stands between frames.
-    Drained,
-}
-
-/// Renames a client that calls itself the brokers' internal client, which alone may produce into internal topics.
-/// The name keeps its length; the broker then refuses such a topic by its own rule.
-fn disown(client_id: &mut [u8]) {
-    if let Some(first) = client_id.first_mut() {
-        *first = b'x';
-    }
 }
 
 fn malformed(error: wire::Malformed) -> Ended {

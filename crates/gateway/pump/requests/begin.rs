@@ -1,0 +1,249 @@
+//! The beginning of a request: its head is read, its way decided, and what is owed for it noted.
+
+use std::time::Instant;
+
+use policy::access::{Privilege, Verdict};
+use wire::api::{Api, RequestPath, Stance};
+use wire::head::{self, RequestPrefix};
+use wire::request;
+use wire::walk::Walker;
+
+use super::{Frame, malformed};
+use crate::auth::{self, Reply};
+use crate::ended::{Ended, Why};
+use crate::frames::{self, HEAD_CUT, SIZE_BYTES};
+use crate::in_flight::{Asked, Owed, Treatment};
+use crate::pump::Pump;
+
+/// The largest request that is read whole: those the gateway answers or judges. None carries records.
+const HELD_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// The largest request of the login's APIs.
+const LOGIN_BYTES_MAX: usize = 64 * 1024;
+
+/// The body of a frame whose head is read.
+struct Body {
+    /// Where it begins in the frame.
+    at: usize,
+    /// Its bytes, also those that are not here yet.
+    size: usize,
+    /// Whether all of them are here.
+    is_whole: bool,
+}
+
+/// What the bytes at a boundary allow.
+pub(super) enum Begun {
+    /// The head is not complete.
+    More,
+    /// The first `ahead` bytes may go; then the frame continues as told.
+    Frame(usize, Frame),
+}
+
+impl Pump {
+    /// Reads the head of a request and decides how the frame travels.
+    pub(super) fn begin(&self, unread: &mut [u8], now: Instant) -> Result<Begun, Ended> {
+        let Some((size, frame)) = unread.split_first_chunk_mut::<SIZE_BYTES>() else {
+            return Ok(Begun::More);
+        };
+        let size = self.frame_size(*size)?;
+        let there = frame.len().min(size);
+        let frame = &mut frame[..there];
+        let Some(prefix) = head::request_prefix(frame) else { return Ok(Begun::More) };
+        let api = Api::from_key(prefix.key)
+            .ok_or_else(|| Ended::client(Why::UnknownApi).because(format_args!("key {}", prefix.key)))?;
+        self.check_version(api, prefix)?;
+        if self.session.login.has_expired(now) && api.stance() != Stance::Local {
+            return Err(Ended::client(Why::SessionExpired));
+        }
+        let path = self.path(api, prefix);
+        let is_whole = there == size;
+        match path {
+            RequestPath::Pass => {
+                self.note(api, prefix, Treatment::ByTable, now);
+                Ok(Begun::Frame(0, Frame::Passing { left: SIZE_BYTES + size }))
+            }
+            RequestPath::Held | RequestPath::Answered => self.gather(api, path, size, prefix, now),
+            RequestPath::Produce | RequestPath::Topics | RequestPath::Replica | RequestPath::Fetch => {
+                let read = head::request_head(frame, api.request_is_flexible(prefix.version));
+                let Some(read) = read.map_err(malformed)? else {
+                    return if is_whole { Err(malformed(HEAD_CUT)) } else { Ok(Begun::More) };
+                };
+                let (body_at, client_id) = (read.body_at, read.client_id_at.clone());
+                if path == RequestPath::Produce && read.client_id.is_some_and(request::is_admin_client) {
+                    disown(&mut frame[client_id]);
+                }
+                let body = Body { at: body_at, size: size - body_at, is_whole };
+                self.begin_body(api, prefix, &body, &mut frame[body_at..], now)
+            }
+        }
+    }
+
+    /// Reads the beginning of a body, of which the gateway has to know something.
+    fn begin_body(
+        &self,
+        api: Api,
+        prefix: RequestPrefix,
+        whole: &Body,
+        body: &mut [u8],
+        now: Instant,
+    ) -> Result<Begun, Ended> {
+        let version = prefix.version;
+        let passing = Begun::Frame(0, Frame::Passing { left: SIZE_BYTES + whole.at + whole.size });
+        let known = match api.request_path(version) {
+            RequestPath::Pass | RequestPath::Held | RequestPath::Answered => Some(()),
+            RequestPath::Topics => {
+                request::topics_are_possible(body, whole.size, version).map_err(malformed)?
+            }
+            RequestPath::Produce => match request::produce_acks(body, version).map_err(malformed)? {
+                Some(0) => {
+                    // Nobody answers.
+                    self.count(api);
+                    return Ok(passing);
+                }
+                acks => acks.map(drop),
+            },
+            RequestPath::Replica if body.len() < 4 => None,
+            RequestPath::Replica => {
+                Some(request::force_replica(api, version, body).map(drop).map_err(malformed)?)
+            }
+            RequestPath::Fetch => {
+                self.note(api, prefix, Treatment::ByTable, now);
+                let walker = Box::new(Walker::fetch_request(version));
+                return Ok(Begun::Frame(SIZE_BYTES + whole.at, Frame::Walking { left: whole.size, walker }));
+            }
+        };
+        match known {
+            Some(()) => {
+                self.note(api, prefix, Treatment::ByTable, now);
+                Ok(passing)
+            }
+            None if whole.is_whole => Err(malformed(HEAD_CUT)),
+            None => Ok(Begun::More),
+        }
+    }
+
+    /// How a request travels: as the table says, unless it belongs to a new login.
+    fn path(&self, api: Api, prefix: RequestPrefix) -> RequestPath {
+        if self.session.login.awaits_token() {
+            RequestPath::Answered
+        } else {
+            api.request_path(prefix.version)
+        }
+    }
+
+    /// The size a frame announces, within the listener's limit.
+    fn frame_size(&self, size: [u8; 4]) -> Result<usize, Ended> {
+        let announced = i32::from_be_bytes(size);
+        let max = self.session.listener.frame_bytes_max as usize;
+        let why = match usize::try_from(announced) {
+            Ok(bytes) if bytes < head::REQUEST_PREFIX_BYTES => Why::Malformed,
+            Ok(bytes) if bytes <= max => return Ok(bytes),
+            Ok(_) => frames::foreign(size).unwrap_or(Why::TooLarge),
+            Err(_) => Why::Malformed,
+        };
+        Err(Ended::client(why).because(format_args!("a frame of {announced} bytes")))
+    }
+
+    /// Refuses a version that this connection was not promised, as a broker does: by closing.
+    fn check_version(&self, api: Api, prefix: RequestPrefix) -> Result<(), Ended> {
+        // An ApiVersions of any version gets an answer (KIP-511).
+        if api == Api::ApiVersions || self.session.allows(api, prefix.version) {
+            return Ok(());
+        }
+        let known = self.session.promises(api);
+        let why = if known { Why::UnsupportedVersion } else { Why::UnknownApi };
+        Err(Ended::client(why).because(format_args!("{} v{}", api.name(), prefix.version)))
+    }
+
+    /// Begins to gather a request that is judged or answered here.
+    fn gather(
+        &self,
+        api: Api,
+        path: RequestPath,
+        size: usize,
+        prefix: RequestPrefix,
+        now: Instant,
+    ) -> Result<Begun, Ended> {
+        let admin = self.session.privilege() == Privilege::Admin;
+        if admin && api.stance() == Stance::Admin {
+            self.note(api, prefix, Treatment::ByTable, now);
+            return Ok(Begun::Frame(0, Frame::Passing { left: SIZE_BYTES + size }));
+        }
+        let max = if path == RequestPath::Answered { LOGIN_BYTES_MAX } else { HELD_BYTES_MAX };
+        if size > max {
+            let what = format!("{} of {size} bytes; at most {max} are read whole", api.name());
+            return Err(Ended::client(Why::TooLarge).because(what));
+        }
+        Ok(Begun::Frame(0, Frame::Gathering { left: SIZE_BYTES + size, frame: Vec::new() }))
+    }
+
+    /// Disposes of a gathered frame (with its size): answered here, or judged and sent on.
+    pub(super) async fn gathered(&self, framed: Vec<u8>, now: Instant) -> Result<(), Ended> {
+        let frame = &framed[SIZE_BYTES..];
+        let prefix = head::request_prefix(frame).ok_or_else(|| malformed(HEAD_CUT))?;
+        let api = Api::from_key(prefix.key).ok_or_else(|| Ended::client(Why::UnknownApi))?;
+        if self.path(api, prefix) == RequestPath::Answered {
+            self.count(api);
+            match auth::answer(&self.session, api, prefix, frame, now).await? {
+                Reply::Answer(answer) => self.in_flight.push(Owed::ByGateway(answer)),
+                Reply::Last(answer, Ended { side, why, .. }) => {
+                    // What was asked before is answered before.
+                    self.in_flight.push(Owed::ByGateway(answer));
+                    self.draining.set(Some((side, why)));
+                }
+            }
+            return Ok(());
+        }
+        let flexible = api.request_is_flexible(prefix.version);
+        let body_at = head::request_head(frame, flexible)
+            .map_err(malformed)?
+            .ok_or_else(|| malformed(HEAD_CUT))?
+            .body_at;
+        let body = &frame[body_at..];
+        let verdict =
+            policy::access::judge(api, prefix.version, prefix.correlation, body, self.session.privilege());
+        let treatment = match verdict.map_err(malformed)? {
+            Verdict::Answer(answer) => {
+                self.count(api);
+                self.session.counts.refused(api);
+                self.in_flight.push(Owed::ByGateway(answer));
+                return Ok(());
+            }
+            Verdict::Forward => Treatment::ByTable,
+            Verdict::ForwardMasked => Treatment::MaskConfigs,
+        };
+        let name = self.in_flight.next_name();
+        self.note(api, prefix, treatment, now);
+        self.to_broker(&framed).await?;
+        self.in_flight.sent(name, Instant::now());
+        Ok(())
+    }
+
+    /// Notes that the broker owes an answer.
+    fn note(&self, api: Api, prefix: RequestPrefix, treatment: Treatment, now: Instant) {
+        self.count(api);
+        self.session.counts.owed();
+        let RequestPrefix { version, correlation, .. } = prefix;
+        self.in_flight.push(Owed::ByBroker(Asked {
+            api,
+            version,
+            correlation,
+            treatment,
+            read_at: now,
+            sent_at: now,
+        }));
+    }
+
+    fn count(&self, api: Api) {
+        self.bytes.requests.set(self.bytes.requests.get() + 1);
+        self.session.counts.request(api);
+    }
+}
+
+/// Renames a client that calls itself the brokers' internal client, which alone may produce into internal topics.
+/// The name keeps its length; the broker then refuses such a topic by its own rule.
+fn disown(client_id: &mut [u8]) {
+    if let Some(first) = client_id.first_mut() {
+        *first = b'x';
+    }
+}

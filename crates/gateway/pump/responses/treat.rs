@@ -1,0 +1,192 @@
+//! The beginning of an answer: it is matched to what is owed, and its way to the client decided.
+
+use std::time::{Duration, Instant};
+
+use wire::answer::{self, Front, Splice};
+use wire::api::{AnswerPath, Api};
+use wire::tail::{self, TailOutcome};
+use wire::walk::Walker;
+use wire::{Book, NodeId};
+
+use super::{FRONT_CUT, Frame, bad};
+use crate::ended::{Ended, Why};
+use crate::frames::SIZE_BYTES;
+use crate::in_flight::{Asked, Treatment};
+use crate::pool::BUFFER_BYTES;
+use crate::pump::Pump;
+
+/// Answers up to this size go to the client only once they are whole, so that a broker's end does not cut them.
+const WHOLE_BYTES_MAX: usize = 64 * 1024;
+
+/// The largest answer that is gathered because its addresses can be anywhere in it.
+const GATHERED_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Answers whose times are kept until their bytes are written; further ones count without that last write.
+const TIMED_MAX: usize = 32;
+
+/// What the bytes at a boundary allow.
+pub(super) enum Begun {
+    /// The head, or an answer that is wanted whole, is not complete.
+    More,
+    /// The first `ahead` bytes may go; then the answer continues as told.
+    Frame(usize, Frame),
+    /// These bytes, with their size, go in place of the first `consumed` unread ones; `left` more pass.
+    Instead { bytes: Vec<u8>, consumed: usize, left: usize },
+}
+
+/// Answers that are on their way out, with what the gateway has spent on them so far.
+#[derive(Default)]
+pub(super) struct Timed(Vec<(Api, Duration)>);
+
+impl Pump {
+    /// Matches an answer's head to what is owed and decides how it travels.
+    pub(super) fn begin_answer(
+        &self,
+        unread: &[u8],
+        now: Instant,
+        timed: &mut Timed,
+    ) -> Result<Begun, Ended> {
+        let Some((size, frame)) = unread.split_first_chunk::<SIZE_BYTES>() else {
+            return Ok(Begun::More);
+        };
+        let Some(correlation) = frame.first_chunk::<4>() else { return Ok(Begun::More) };
+        let announced = i32::from_be_bytes(*size);
+        let size = usize::try_from(announced).unwrap_or(0);
+        if size < correlation.len() {
+            return Err(Ended::broker(Why::BadAnswer).because(format_args!("a frame of {announced} bytes")));
+        }
+        let asked = self
+            .in_flight
+            .front_asked()
+            .ok_or_else(|| Ended::broker(Why::BadAnswer).because("an answer that nobody asked for"))?;
+        if asked.correlation.0 != i32::from_be_bytes(*correlation) {
+            return Err(Ended::broker(Why::BadAnswer).because("an answer to another question"));
+        }
+        let there = frame.len().min(size);
+        let begun = self.treat(asked, size, &frame[..there])?;
+        if !matches!(begun, Begun::More) {
+            self.in_flight.pop_asked();
+            let since = now.saturating_duration_since(asked.sent_at);
+            self.session.counts.answered(asked.api, since);
+            timed.note(self, asked.api, asked.sent_at.saturating_duration_since(asked.read_at));
+        }
+        Ok(begun)
+    }
+
+    /// How the answer to `asked` travels; `frame` is what is there of its `size` bytes.
+    fn treat(&self, asked: Asked, size: usize, frame: &[u8]) -> Result<Begun, Ended> {
+        let passing = Begun::Frame(0, Frame::Passing { left: SIZE_BYTES + size });
+        let whole = frame.len() == size;
+        if size <= WHOLE_BYTES_MAX && !whole {
+            return Ok(Begun::More);
+        }
+        let book = self.session.book();
+        let mut left_out = Vec::new();
+        let path = match asked.treatment {
+            Treatment::ByTable => asked.api.answer_path(asked.version),
+            Treatment::MaskConfigs => AnswerPath::Whole,
+        };
+        let begun = match path {
+            AnswerPath::Pass => passing,
+            AnswerPath::Metadata => {
+                match answer::metadata_front(asked.version, frame, &book, &mut left_out).map_err(bad)? {
+                    Front::Need if whole => return Err(bad(FRONT_CUT)),
+                    Front::Need => Begun::More,
+                    Front::Done { consumed, replacement } => {
+                        let bytes = framed(size - consumed + replacement.len(), &replacement)?;
+                        Begun::Instead { bytes, consumed: SIZE_BYTES + consumed, left: size - consumed }
+                    }
+                }
+            }
+            AnswerPath::Tailed if !whole => match Walker::answer(asked.api, asked.version) {
+                // The walker starts behind the size, which passes as it is.
+                Some(walker) => {
+                    Begun::Frame(SIZE_BYTES, Frame::Walking { asked, left: size, walker: Box::new(walker) })
+                }
+                None => passing,
+            },
+            AnswerPath::Whole | AnswerPath::Tailed if whole => {
+                match splice(asked, frame, &book, &mut left_out)? {
+                    Splice::Unchanged => passing,
+                    Splice::Replaced(new) => {
+                        let bytes = framed(new.len(), &new)?;
+                        Begun::Instead { bytes, consumed: SIZE_BYTES + size, left: 0 }
+                    }
+                }
+            }
+            AnswerPath::Whole | AnswerPath::Tailed if size + SIZE_BYTES <= BUFFER_BYTES => Begun::More,
+            AnswerPath::Whole | AnswerPath::Tailed if size <= GATHERED_BYTES_MAX => {
+                Begun::Frame(0, Frame::Gathering { asked, left: SIZE_BYTES + size, frame: Vec::new() })
+            }
+            AnswerPath::Whole | AnswerPath::Tailed => {
+                let what = format!("{} answer of {size} bytes", asked.api.name());
+                return Err(Ended::broker(Why::TooLarge).because(what));
+            }
+        };
+        self.session.missed(&left_out);
+        Ok(begun)
+    }
+
+    /// The rewritten form of a gathered answer, which came with its size.
+    pub(super) fn rewrite_gathered(&self, asked: Asked, gathered: &mut Vec<u8>) -> Result<Vec<u8>, Ended> {
+        let mut left_out = Vec::new();
+        let book = self.session.book();
+        let splice = splice(asked, &gathered[SIZE_BYTES..], &book, &mut left_out)?;
+        self.session.missed(&left_out);
+        match splice {
+            Splice::Unchanged => Ok(std::mem::take(gathered)),
+            Splice::Replaced(new) => framed(new.len(), &new),
+        }
+    }
+
+    pub(super) fn rewrite_tail(&self, asked: Asked, tail_bytes: &mut [u8]) -> Result<(), Ended> {
+        let mut left_out = Vec::new();
+        let book = self.session.book();
+        let outcome = tail::rewrite_in_place(asked.api, asked.version, tail_bytes, &book, &mut left_out);
+        match outcome.map_err(bad)? {
+            TailOutcome::Untouched | TailOutcome::Rewritten => {}
+            TailOutcome::Masked => self.session.counts.masked(),
+        }
+        self.session.missed(&left_out);
+        Ok(())
+    }
+}
+
+impl Timed {
+    fn note(&mut self, pump: &Pump, api: Api, before: Duration) {
+        if self.0.len() < TIMED_MAX {
+            self.0.push((api, before));
+        } else {
+            pump.session.counts.spent(api, before);
+        }
+    }
+
+    /// Counts what the gateway spent on the answers whose bytes are written now.
+    pub(super) fn settle(&mut self, pump: &Pump, read_at: Instant) {
+        if self.0.is_empty() {
+            return;
+        }
+        let writing = read_at.elapsed();
+        for (api, before) in self.0.drain(..) {
+            pump.session.counts.spent(api, before + writing);
+        }
+    }
+}
+
+/// The rewritten form of a whole answer.
+fn splice(asked: Asked, frame: &[u8], book: &Book, left_out: &mut Vec<NodeId>) -> Result<Splice, Ended> {
+    match asked.treatment {
+        Treatment::ByTable => answer::rewrite(asked.api, asked.version, frame, book, left_out),
+        Treatment::MaskConfigs => answer::mask_broker_configs(asked.version, frame),
+    }
+    .map_err(bad)
+}
+
+/// `bytes` behind the announcement of a frame of `size` bytes.
+fn framed(size: usize, bytes: &[u8]) -> Result<Vec<u8>, Ended> {
+    let announced = i32::try_from(size).map_err(|_| Ended::broker(Why::TooLarge))?;
+    let mut framed = Vec::with_capacity(SIZE_BYTES + bytes.len());
+    framed.extend_from_slice(&announced.to_be_bytes());
+    framed.extend_from_slice(bytes);
+    Ok(framed)
+}
