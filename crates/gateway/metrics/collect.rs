@@ -140,3 +140,107 @@ impl Collector for Sums {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use policy::sasl::Refused;
+    use wire::NodeId;
+
+    use super::*;
+    use crate::ended::{Ended, Side, Why};
+    use crate::metrics::{ByEnd, ByListener, Counts, Reloaded, Turned};
+
+    /// Families by name, with the labels that they have.
+    type Families = BTreeMap<String, BTreeSet<String>>;
+
+    /// One event of everything that is counted.
+    fn something_of_everything() -> String {
+        let metrics = Metrics::default();
+        let (cluster, listener) = ("main".to_owned(), "[::]:9092".to_owned());
+        let place = ByListener { cluster: cluster.clone(), listener: listener.clone() };
+        metrics.accepted.get_or_create(&place).inc();
+        metrics.open.get_or_create(&place).inc();
+        let Ended { side, why, .. } = Ended::client(Why::Closed);
+        let end = ByEnd { cluster, listener, side: side.label(), reason: why.label() };
+        metrics.ended.get_or_create(&end).inc();
+        metrics.turned_away("main", Turned::Backlog);
+        metrics.login("main", Some(&Refused::Password));
+        metrics.dialled("main", NodeId(1), None);
+        metrics.node("main", NodeId(1), true);
+        metrics.left_out("main", &[NodeId(1)]);
+        metrics.look_failed("main");
+        metrics.reloaded(Reloaded::Applied);
+        metrics.set_ready(true);
+        let shards = vec![Arc::<Shard>::default()];
+        let counts = Counts::new(&shards, 0);
+        counts.request(Api::Fetch);
+        counts.refused(Api::Fetch);
+        counts.owed();
+        counts.answered(Api::Fetch, Duration::from_micros(5));
+        counts.spent(Api::Fetch, Duration::from_micros(5));
+        exposition(&metrics, vec![(Arc::from("main"), shards)]).unwrap()
+    }
+
+    fn exposed(text: &str) -> Families {
+        let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
+        let mut families: Families = types.map(|name| (name.to_owned(), BTreeSet::new())).collect();
+        for sample in text.lines().filter(|line| !line.starts_with('#')) {
+            let name = sample.split([' ', '{']).next().unwrap_or_default();
+            let family = ["", "_total", "_bucket", "_sum", "_count"]
+                .iter()
+                .find_map(|end| name.strip_suffix(end).filter(|name| families.contains_key(*name)))
+                .unwrap_or(name);
+            let labels = sample.split_once('{').map_or("", |(_, labels)| labels);
+            let labels = labels.split("=\"").filter_map(|part| part.rsplit(['"', ',', '}']).next());
+            let labels = labels.filter(|label| !label.is_empty() && *label != "le" && !label.contains(' '));
+            let known = families.entry(family.to_owned()).or_default();
+            known.extend(labels.map(ToOwned::to_owned));
+        }
+        families
+    }
+
+    /// The rows of the first table of `docs/metrics.md`: name, type, labels, meaning.
+    fn documented() -> Families {
+        let rows = include_str!("../../../docs/metrics.md").lines().filter_map(|line| {
+            let mut cells = line.strip_prefix("| `portcullis_")?.split('|');
+            let name = format!("portcullis_{}", cells.next()?.trim().trim_end_matches('`'));
+            let labels = cells.nth(1)?.split_whitespace().map(|label| label.trim_matches('`').to_owned());
+            Some((name, labels.collect()))
+        });
+        rows.collect()
+    }
+
+    #[test]
+    fn every_metric_is_documented_with_its_labels() {
+        assert_eq!(exposed(&something_of_everything()), documented());
+    }
+
+    /// The values in the table of `docs/metrics.md` under a heading.
+    fn values_under(heading: &str) -> BTreeSet<&'static str> {
+        let sections = include_str!("../../../docs/metrics.md").split("\n## ");
+        let rows = sections.filter(|section| section.starts_with(heading)).flat_map(str::lines);
+        rows.filter_map(|row| row.strip_prefix("| `")?.split('`').next())
+            .filter(|value| !["reason", "result"].contains(value))
+            .collect()
+    }
+
+    /// The texts to which the enum `owner` is matched in a source.
+    fn labels_in(source: &'static str, owner: &str) -> BTreeSet<&'static str> {
+        let arms = source.lines().filter(|line| line.trim_start().starts_with(&format!("{owner}::")));
+        arms.filter_map(|arm| arm.split_once(" => \"")?.1.strip_suffix("\",")).collect()
+    }
+
+    #[test]
+    fn every_reason_is_documented_and_every_documented_one_exists() {
+        let mut ends = labels_in(include_str!("../ended.rs"), "Self");
+        for side in [Side::Client, Side::Broker, Side::Gateway] {
+            ends.remove(side.label());
+        }
+        assert_eq!(values_under("Why connections end"), ends);
+        let refused = labels_in(include_str!("../../policy/src/sasl/step.rs"), "Refused");
+        assert_eq!(values_under("Why logins are refused"), refused);
+    }
+}
