@@ -1,0 +1,14 @@
+//! Hostile clients and faulty brokers: a gateway in front of scripted brokers, no Kafka in sight. After each of them the
+//! gateway is untouched, and what happened is counted where an operator looks for it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod broker;
+mod bytes;
+mod drain;
+mod framing;
+mod head;
+mod login;
+mod memory;
+mod stage;
+mod storm;
+mod streaming;
