@@ -54,7 +54,7 @@ fn software_with_an_impossible_name_is_told_so_and_stays() {
 #[test]
 fn client_ids_travel_as_they_are() {
     let stage = Stage::plain();
-    let long = [0x66; i16::MAX as usize];
+    let long = vec![0x66; i16::MAX as usize];
     let ids: [Option<&[u8]>; 5] = [None, Some(b""), Some(&long), Some(&[0xff, 0xfe, 0]), Some(b"a\nb\"c\\")];
     let mut client = stage.client();
     for id in ids {

@@ -84,8 +84,8 @@ fn every_bad_password_is_told_the_same_after_a_delay() {
             assert_eq!(client.until_closed().unwrap(), b"");
         }
     });
-    let log = stage.gateway.log();
-    assert!(!log.contains("alice's password"), "{log}");
+    let lines = stage.gateway.log();
+    assert!(!lines.contains("alice's password"), "{lines}");
     is_well(&mut stage.client());
 }
 
@@ -117,7 +117,7 @@ fn a_frame_before_the_login_is_small() {
     // As large as it may be, and never finished: the client goes.
     stage.ends(1, "client", "cut-off", || {
         let mut client = stage.connect();
-        client.send_bytes(&[&(64 * 1024_i32).to_be_bytes()[..], &[0; 60_000]].concat()).unwrap();
+        client.send_bytes(&[&(64 * 1024_i32).to_be_bytes()[..], &vec![0; 60_000]].concat()).unwrap();
         client.stream().shutdown(std::net::Shutdown::Write).unwrap();
         assert_eq!(client.until_closed().unwrap(), b"");
     });
