@@ -1,11 +1,13 @@
 //! Every API of Kafka in one table: which versions the gateway speaks, how each is encoded, who may use it, and how its
 //! requests and answers travel. An API without a row is not spoken.
 
+mod errors;
 mod path;
 mod table;
 
 use std::fmt;
 
+pub use errors::top_error;
 pub use path::{AnswerPath, RequestPath};
 use table::ROWS;
 

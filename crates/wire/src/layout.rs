@@ -38,6 +38,11 @@ pub enum Kind {
     Int8,
     /// `int16`
     Int16,
+    /// `int16`, what became of one partition: the walker counts partitions where it is not 0.
+    ErrorCode {
+        /// Whether it is the partition's first; one may have another.
+        first: bool,
+    },
     /// `int32`
     Int32,
     /// `int64`
@@ -59,7 +64,7 @@ impl Kind {
     pub const fn width(self) -> Option<u8> {
         match self {
             Kind::Int8 => Some(1),
-            Kind::Int16 => Some(2),
+            Kind::Int16 | Kind::ErrorCode { .. } => Some(2),
             Kind::Int32 => Some(4),
             Kind::Int64 => Some(8),
             Kind::Uuid => Some(16),
@@ -235,7 +240,14 @@ mod tests {
     /// What the walker relies on, for every structure below the top of every message.
     fn check(fields: &'static [Field], versions: Versions, depth: usize, in_tag: bool) {
         assert!(depth <= crate::walk::DEPTH_MAX, "deeper than the walker's stack");
+        // A partition's first error code is told from its others, and a length is between them: one is looked for at a time.
+        let (mut first_code, mut alone) = (true, true);
         for field in fields {
+            if let Kind::ErrorCode { first } = field.kind {
+                assert!(first == first_code && alone, "{}", field.name);
+                (first_code, alone) = (false, false);
+            }
+            alone |= field.kind == Kind::String && field.versions == fields[0].versions;
             assert!(field.tag.is_none_or(|tag| tag.versions == field.versions), "{}", field.name);
             assert!(!(in_tag && field.tag.is_some()), "{}: a known tag within a known tag", field.name);
             let inner = match field.kind {
@@ -243,6 +255,10 @@ mod tests {
                 Kind::Array(Kind::Struct(inner)) => *inner,
                 Kind::Array(element) => {
                     assert!(element.width().is_some(), "{}", field.name);
+                    continue;
+                }
+                Kind::ErrorCode { .. } => {
+                    assert!(depth > 1 && !in_tag && field.tag.is_none(), "{}", field.name);
                     continue;
                 }
                 Kind::Int8 | Kind::Int16 | Kind::Int32 | Kind::Int64 | Kind::Uuid => continue,

@@ -4,10 +4,11 @@
 //! Tags that Kafka knows are walked field by field, and must be as long as they claim: Kafka's reader parses them without
 //! looking at the size, so a false one would let a client show the broker another message than the gateway saw.
 
-use crate::api::{AnswerPath, Api};
+mod numbers;
+
+use crate::api::Api;
 use crate::error::Malformed;
 use crate::layout::{self, Field, Kind, Message};
-use crate::reader::TAGS_MAX;
 
 /// Structures within structures that a message may have, the message itself included.
 pub const DEPTH_MAX: usize = 4;
@@ -90,12 +91,24 @@ pub struct Walker {
     position: u64,
     /// Where the known tag that is being walked must end.
     tag_end: u64,
+    /// How many of the bytes to count down come before an error code,
+    code_in: u32,
+    /// how many of the code's bytes are to come,
+    code_left: u8,
+    /// and whether its partition was counted already.
+    counted: bool,
+    /// Partitions that failed so far.
+    errors: u32,
 }
 
 impl Walker {
-    /// For an answer that travels as [`AnswerPath::Tailed`]; fed from its correlation id on. `None` for others.
+    /// For an answer of `Produce`, `Fetch`, `ShareFetch` or `ShareAcknowledge`, in any version that is spoken; fed from its
+    /// correlation id on. `None` for others.
+    ///
+    /// [`Api::answer_path`] says whether there can be addresses in its tail; in other versions the tail passes as it is.
+    /// Without tags (not flexible) the tail has no bytes: the frame's last bytes are answered by a [`Fed::Tail`] of all.
     pub fn answer(api: Api, version: i16) -> Option<Walker> {
-        if api.answer_path(version) != AnswerPath::Tailed {
+        if !api.speaks(version) {
             return None;
         }
         let message =
@@ -131,12 +144,22 @@ impl Walker {
             skip: 0,
             position: 0,
             tag_end: 0,
+            code_in: 0,
+            code_left: 0,
+            counted: false,
+            errors: 0,
         }
     }
 
     /// Whether the tail has begun.
     pub fn in_tail(&self) -> bool {
         self.step == Step::Tail && self.skip == 0
+    }
+
+    /// How many partitions had an error code that is not 0, in what was fed so far; all of them, once in the tail. One with
+    /// two (`ShareFetch`: of fetching and of acknowledging) counts once.
+    pub fn errors(&self) -> u32 {
+        self.errors
     }
 
     /// Walks the next bytes of the message. After the tail has begun, `Tail(0)`. After an error, nothing that is said of
@@ -146,7 +169,11 @@ impl Walker {
         loop {
             if self.skip > 0 {
                 let here = u64::try_from(rest.len()).unwrap_or(u64::MAX).min(self.skip);
-                rest = rest.get(usize::try_from(here).unwrap_or(usize::MAX)..).unwrap_or_default();
+                let end = usize::try_from(here).unwrap_or(usize::MAX);
+                if self.code_left > 0 {
+                    self.look_for_code(rest.get(..end).unwrap_or_default());
+                }
+                rest = rest.get(end..).unwrap_or_default();
                 self.skip = self.skip.saturating_sub(here);
                 self.position = self.position.saturating_add(here);
                 if self.skip > 0 {
@@ -174,102 +201,20 @@ impl Walker {
         }
     }
 
-    /// Takes one more byte of a number; `Some` when that was its last one.
-    fn put_together(&mut self, byte: u8) -> Result<Option<u32>, Malformed> {
-        let width = match self.step {
-            Step::Presence => 1,
-            Step::ShortLength => 2,
-            Step::LongLength => 4,
-            Step::CompactLength
-            | Step::TagCount
-            | Step::TagNumber
-            | Step::TagSize
-            | Step::Field
-            | Step::Tail => {
-                if self.have == 4 && byte > 0x0f {
-                    return Err(Malformed::Varint { what: self.what(), at: self.at() });
-                }
-                self.number |= u32::from(byte & 0x7f).wrapping_shl(u32::from(self.have).saturating_mul(7));
-                self.have = self.have.saturating_add(1);
-                return Ok((byte & 0x80 == 0).then(|| self.take_number()));
-            }
+    /// Looks at bytes that are counted down, among which an error code is expected: any byte of it that is not 0 tells.
+    fn look_for_code(&mut self, passing: &[u8]) {
+        let before = usize::try_from(self.code_in).unwrap_or(usize::MAX);
+        let Some(code) = passing.get(before..) else {
+            self.code_in = self.code_in.saturating_sub(u32::try_from(passing.len()).unwrap_or(u32::MAX));
+            return;
         };
-        self.number = self.number.wrapping_shl(8) | u32::from(byte);
-        self.have = self.have.saturating_add(1);
-        Ok((self.have == width).then(|| self.take_number()))
-    }
-
-    fn take_number(&mut self) -> u32 {
-        self.have = 0;
-        std::mem::take(&mut self.number)
-    }
-
-    /// Acts on a number that has become whole.
-    fn number(&mut self, number: u32) -> Result<(), Malformed> {
-        match self.step {
-            Step::ShortLength => {
-                let length = u16::try_from(number).unwrap_or(u16::MAX).cast_signed();
-                self.classic_length(i32::from(length))
-            }
-            Step::LongLength => self.classic_length(number.cast_signed()),
-            Step::CompactLength => match number.checked_sub(1) {
-                None => self.null(),
-                Some(length) if i32::try_from(length).is_ok() => self.length(length),
-                Some(count) => Err(Malformed::Count { what: self.what(), count, at: self.at() }),
-            },
-            Step::Presence if number > 0x7f => self.null(),
-            Step::Presence => match self.field().map(|field| field.kind) {
-                Some(Kind::Struct(fields)) => self.enter(fields, 1),
-                Some(_) | None => Ok(()),
-            },
-            Step::TagCount => {
-                self.top.tags_left = u16::try_from(number)
-                    .ok()
-                    .filter(|_| number <= TAGS_MAX)
-                    .ok_or(Malformed::Count { what: "tag section", count: number, at: self.at() })?;
-                self.top.in_tags = true;
-                self.next_tag()
-            }
-            Step::TagNumber => {
-                self.tag = number;
-                self.step = Step::TagSize;
-                Ok(())
-            }
-            Step::TagSize => self.tag_content(number),
-            Step::Field | Step::Tail => Ok(()),
+        let code = code.get(..usize::from(self.code_left)).unwrap_or(code);
+        self.code_in = 0;
+        self.code_left = self.code_left.saturating_sub(u8::try_from(code.len()).unwrap_or(u8::MAX));
+        if !self.counted && code.iter().any(|byte| *byte != 0) {
+            self.counted = true;
+            self.errors = self.errors.saturating_add(1);
         }
-    }
-
-    fn classic_length(&mut self, length: i32) -> Result<(), Malformed> {
-        match u32::try_from(length) {
-            Ok(length) => self.length(length),
-            Err(_) if length == -1 => self.null(),
-            Err(_) => Err(Malformed::Negative { what: self.what(), length, at: self.at() }),
-        }
-    }
-
-    fn null(&mut self) -> Result<(), Malformed> {
-        if self.field().is_some_and(|field| field.nullable.contains(self.version)) {
-            self.step = Step::Field;
-            return Ok(());
-        }
-        Err(Malformed::Null { what: self.what(), at: self.at() })
-    }
-
-    /// Acts on the length of the string, records or array that is the current field.
-    fn length(&mut self, length: u32) -> Result<(), Malformed> {
-        self.step = Step::Field;
-        let kind = self.field().map(|field| field.kind);
-        if let Some(Kind::Array(Kind::Struct(fields))) = kind {
-            return self.enter(fields, length);
-        }
-        let width = match kind {
-            Some(Kind::Array(element)) => element.width(),
-            Some(_) | None => Some(1),
-        };
-        let width = width.ok_or(Malformed::Invalid { what: self.what(), at: self.at() })?;
-        self.skip = u64::from(length).saturating_mul(u64::from(width));
-        Ok(())
     }
 
     /// Goes on with the fields of the structure at hand, up to the first whose length must be read, or to its end.
@@ -291,11 +236,21 @@ impl Walker {
                 continue;
             }
             if let Some(width) = field.kind.width() {
+                if let Kind::ErrorCode { first } = field.kind {
+                    self.code_in = u32::try_from(self.skip).unwrap_or(u32::MAX);
+                    self.code_left = 2;
+                    self.counted &= !first;
+                }
                 self.skip = self.skip.saturating_add(u64::from(width));
                 continue;
             }
             match field.kind {
-                Kind::Int8 | Kind::Int16 | Kind::Int32 | Kind::Int64 | Kind::Uuid => {}
+                Kind::Int8
+                | Kind::Int16
+                | Kind::ErrorCode { .. }
+                | Kind::Int32
+                | Kind::Int64
+                | Kind::Uuid => {}
                 Kind::String => {
                     self.step = if self.flexible { Step::CompactLength } else { Step::ShortLength };
                     return Ok(());
@@ -314,7 +269,7 @@ impl Walker {
     }
 
     /// Begins with the first of `count` structures.
-    fn enter(&mut self, fields: &'static [Field], count: u32) -> Result<(), Malformed> {
+    pub(super) fn enter(&mut self, fields: &'static [Field], count: u32) -> Result<(), Malformed> {
         self.step = Step::Field;
         let Some(items_left) = count.checked_sub(1) else { return Ok(()) };
         let deep = Malformed::Invalid { what: "structure within structures", at: self.at() };
@@ -351,7 +306,7 @@ impl Walker {
     }
 
     /// The next tag of the structure at hand, or its end.
-    fn next_tag(&mut self) -> Result<(), Malformed> {
+    pub(super) fn next_tag(&mut self) -> Result<(), Malformed> {
         match self.top.tags_left.checked_sub(1) {
             Some(left) => {
                 self.top.tags_left = left;

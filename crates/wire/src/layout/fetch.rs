@@ -59,7 +59,7 @@ const TOPIC: &[Field] = &[
 
 const PARTITION: &[Field] = &[
     Field::new("PartitionIndex", Kind::Int32, 0),
-    Field::new("ErrorCode", Kind::Int16, 0),
+    Field::new("ErrorCode", Kind::ErrorCode { first: true }, 0),
     Field::new("HighWatermark", Kind::Int64, 0),
     Field::new("LastStableOffset", Kind::Int64, 4),
     Field::new("LogStartOffset", Kind::Int64, 5),

@@ -32,7 +32,7 @@ const TOPIC: &[Field] = &[
 
 const PARTITION: &[Field] = &[
     Field::new("Index", Kind::Int32, 0),
-    Field::new("ErrorCode", Kind::Int16, 0),
+    Field::new("ErrorCode", Kind::ErrorCode { first: true }, 0),
     Field::new("BaseOffset", Kind::Int64, 0),
     Field::new("LogAppendTimeMs", Kind::Int64, 2),
     Field::new("LogStartOffset", Kind::Int64, 5),

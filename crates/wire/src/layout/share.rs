@@ -18,9 +18,9 @@ const FETCHED_TOPIC: &[Field] = &[
 
 const FETCHED_PARTITION: &[Field] = &[
     Field::new("PartitionIndex", Kind::Int32, 0),
-    Field::new("ErrorCode", Kind::Int16, 0),
+    Field::new("ErrorCode", Kind::ErrorCode { first: true }, 0),
     Field::new("ErrorMessage", Kind::String, 0).nullable(0),
-    Field::new("AcknowledgeErrorCode", Kind::Int16, 0),
+    Field::new("AcknowledgeErrorCode", Kind::ErrorCode { first: false }, 0),
     Field::new("AcknowledgeErrorMessage", Kind::String, 0).nullable(0),
     Field::new("CurrentLeader", Kind::Struct(&leader_id_and_epoch(0)), 0),
     Field::new("Records", Kind::Records, 0).nullable_until(0),
@@ -49,7 +49,7 @@ const ACKNOWLEDGED_TOPIC: &[Field] = &[
 
 const ACKNOWLEDGED_PARTITION: &[Field] = &[
     Field::new("PartitionIndex", Kind::Int32, 0),
-    Field::new("ErrorCode", Kind::Int16, 0),
+    Field::new("ErrorCode", Kind::ErrorCode { first: true }, 0),
     Field::new("ErrorMessage", Kind::String, 0).nullable(0),
     Field::new("CurrentLeader", Kind::Struct(&leader_id_and_epoch(0)), 0),
 ];

@@ -43,6 +43,11 @@ impl Dice {
         self.roll() as i16
     }
 
+    /// An error code: often none, and sometimes one with a byte that is 0.
+    pub fn code(&mut self) -> i16 {
+        [0, 0, 0, 1, 0x0100, -1][self.count(6)]
+    }
+
     pub fn i32(&mut self) -> i32 {
         self.roll() as i32
     }

@@ -6,6 +6,7 @@
 
 mod answers;
 mod dice;
+mod errors;
 mod held;
 mod hostile;
 mod messages;

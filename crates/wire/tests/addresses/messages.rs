@@ -65,7 +65,7 @@ pub fn produce_response(dice: &mut Dice, version: i16) -> produce::ProduceRespon
         topic.partition_responses = many(dice, 4, |dice| {
             let mut partition = produce::PartitionProduceResponse::default();
             partition.index = dice.i32();
-            partition.error_code = dice.i16();
+            partition.error_code = dice.code();
             partition.base_offset = dice.i64();
             partition.log_append_time_ms = dice.i64();
             partition.log_start_offset = dice.i64();
@@ -102,7 +102,7 @@ fn fetched_partition(dice: &mut Dice, version: i16) -> fetch::PartitionData {
     let flexible = version >= 12;
     let mut partition = fetch::PartitionData::default();
     partition.partition_index = dice.i32();
-    partition.error_code = dice.i16();
+    partition.error_code = dice.code();
     partition.high_watermark = dice.i64();
     partition.last_stable_offset = dice.i64();
     partition.log_start_offset = dice.i64();
@@ -171,9 +171,9 @@ pub fn share_fetch_response(dice: &mut Dice) -> share_fetch::ShareFetchResponse 
         topic.partitions = many(dice, 4, |dice| {
             let mut partition = share_fetch::PartitionData::default();
             partition.partition_index = dice.i32();
-            partition.error_code = dice.i16();
+            partition.error_code = dice.code();
             partition.error_message = dice.maybe_text();
-            partition.acknowledge_error_code = dice.i16();
+            partition.acknowledge_error_code = dice.code();
             partition.acknowledge_error_message = dice.maybe_text();
             partition.current_leader.leader_id = dice.node();
             partition.current_leader.leader_epoch = dice.i32();
@@ -209,7 +209,7 @@ pub fn share_acknowledge_response(dice: &mut Dice) -> share_acknowledge::ShareAc
         topic.partitions = many(dice, 4, |dice| {
             let mut partition = share_acknowledge::PartitionData::default();
             partition.partition_index = dice.i32();
-            partition.error_code = dice.i16();
+            partition.error_code = dice.code();
             partition.error_message = dice.maybe_text();
             partition.current_leader.leader_id = dice.node();
             partition.current_leader.unknown_tagged_fields = dice.tags(true);

@@ -217,6 +217,32 @@ fn answers_that_are_rewritten_have_an_address_in_them() {
     });
 }
 
+#[test]
+fn errors_stand_where_kafka_puts_them() {
+    let (mut compared, mut found) = (BTreeSet::new(), BTreeSet::new());
+    for release in [LOWEST, HIGHEST] {
+        each_api(release, |api, _, answer| {
+            for version in answer.versions().min..=answer.versions().max {
+                let hidden = api.stance() == Stance::Hidden || !api.speaks(version);
+                let at = if hidden { None } else { answer.error_at(version) };
+                assert_eq!(api.error_at(version), at, "{api} {version} of {release}");
+                if !hidden {
+                    compared.insert((api, version));
+                }
+                found.extend(at.map(|_| api));
+            }
+        });
+    }
+    for api in Api::ALL.into_iter().filter(|api| api.stance() != Stance::Hidden) {
+        for version in api.row().min..=api.row().max {
+            assert!(compared.contains(&(api, version)), "{api} {version} was not compared");
+        }
+        assert_eq!(api.error_at(api.row().min - 1), None, "{api}");
+        assert_eq!(api.error_at(api.row().max + 1), None, "{api}");
+    }
+    assert!(found.len() > 30, "{found:?}");
+}
+
 /// The fields of a layout in `version`, written as [`Schema::lines`] writes them.
 fn layout_lines(fields: &[Field], version: i16, above: &str, lines: &mut Vec<String>) {
     for field in fields.iter().filter(|field| field.versions.contains(version)) {
@@ -224,7 +250,7 @@ fn layout_lines(fields: &[Field], version: i16, above: &str, lines: &mut Vec<Str
             if let Kind::Array(element) = field.kind { ("[]", *element) } else { ("", field.kind) };
         let shown = match element {
             Kind::Int8 => "int8",
-            Kind::Int16 => "int16",
+            Kind::Int16 | Kind::ErrorCode { .. } => "int16",
             Kind::Int32 => "int32",
             Kind::Int64 => "int64",
             Kind::Uuid => "uuid",
@@ -233,6 +259,8 @@ fn layout_lines(fields: &[Field], version: i16, above: &str, lines: &mut Vec<Str
             Kind::Struct(_) => "struct",
             Kind::Array(_) => "array",
         };
+        let counted = !above.is_empty() && field.name.ends_with("ErrorCode");
+        assert_eq!(matches!(field.kind, Kind::ErrorCode { .. }), counted, "{above}{}", field.name);
         let nullable = if field.nullable.contains(version) { " nullable" } else { "" };
         let tag = match field.tag {
             Some(tag) if tag.versions.contains(version) => format!(" tag {}", tag.number),

@@ -69,6 +69,29 @@ impl<'a> Schema<'a> {
         lines
     }
 
+    /// How many bytes are before the top-level `ErrorCode` in `version`; `None` where there is none, or their number varies.
+    pub(crate) fn error_at(&self, version: i16) -> Option<usize> {
+        let mut before = 0;
+        for field in self.0["fields"].as_array().into_iter().flatten() {
+            let has =
+                |key: &str| field[key].as_str().is_some_and(|value| Versions::parse(value).contains(version));
+            if !has("versions") || has("taggedVersions") {
+                continue;
+            }
+            let width = match field["type"].as_str().expect("a field has a type") {
+                "int16" if field["name"] == "ErrorCode" => return Some(before),
+                "bool" | "int8" => 1,
+                "int16" | "uint16" => 2,
+                "int32" | "uint32" => 4,
+                "int64" | "float64" => 8,
+                "uuid" => 16,
+                _ => return None,
+            };
+            before += width;
+        }
+        None
+    }
+
     /// Paths and names of all fields in `version`.
     pub(crate) fn paths(&self, version: i16) -> Vec<(String, String)> {
         let mut paths = Vec::new();
