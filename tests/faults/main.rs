@@ -6,6 +6,7 @@ mod broker;
 mod bytes;
 mod drain;
 mod framing;
+mod fuzzed;
 mod head;
 mod login;
 mod memory;
