@@ -131,6 +131,9 @@ impl Collector for Sums {
         let help = "Requests that the gateway itself answered with an error, by API";
         let family = encoder.encode_descriptor("requests_refused", help, None, MetricType::Counter)?;
         self.by_api(family, |api| &api.refused)?;
+        let help = "Answers in which a broker told an error, of all or of a partition, by API";
+        let family = encoder.encode_descriptor("requests_failed", help, None, MetricType::Counter)?;
+        self.by_api(family, |api| &api.failed)?;
         let help =
             "Time of a request by API and part: spent in the broker, and added by the gateway on both ways";
         let unit = Unit::Seconds;
@@ -178,6 +181,7 @@ mod tests {
         let counts = Counts::new(&shards, 0);
         counts.request(Api::Fetch);
         counts.refused(Api::Fetch);
+        counts.failed(Api::Fetch);
         counts.owed();
         counts.answered(Api::Fetch, Duration::from_micros(5));
         counts.spent(Api::Fetch, Duration::from_micros(5));

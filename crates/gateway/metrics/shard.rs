@@ -73,6 +73,8 @@ pub struct PerApi {
     pub requests: Count,
     /// Requests that the gateway answered with an error itself.
     pub refused: Count,
+    /// Answers in which a broker told an error.
+    pub failed: Count,
     /// From the request's last byte sent to the answer's first byte read.
     pub broker: Histogram,
     /// What the gateway added, on both ways.
@@ -154,6 +156,11 @@ impl Counts {
     /// A request was answered with an error by the gateway.
     pub fn refused(&self, api: Api) {
         self.api(api, |counts| counts.refused.add(1));
+    }
+
+    /// A broker told an error.
+    pub fn failed(&self, api: Api) {
+        self.api(api, |counts| counts.failed.add(1));
     }
 
     /// A broker owes an answer more.

@@ -197,6 +197,9 @@ impl Pump {
                         *frame = Frame::Boundary;
                     }
                     Fed::Tail(before) => {
+                        if walker.errors() > 0 {
+                            self.session.counts.failed(asked.api);
+                        }
                         intake.pass(before);
                         *frame = Frame::Tail { asked: *asked, left: *left - before };
                     }

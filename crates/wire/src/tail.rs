@@ -51,6 +51,12 @@ fn shape(api: Api, version: i16) -> Result<Shape, Malformed> {
     }
 }
 
+/// Whether a tail names nothing at all: no address and no tag, as nearly all do.
+pub fn is_empty(api: Api, tail: &[u8]) -> bool {
+    let array_first = api == Api::ShareFetch || api == Api::ShareAcknowledge;
+    tail == if array_first { &[1, 0][..] } else { &[0] }
+}
+
 /// The addresses of a tail as the client is to see them.
 struct Endpoints {
     /// The compact array, with its count.

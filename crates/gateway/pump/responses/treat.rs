@@ -3,9 +3,10 @@
 use std::time::{Duration, Instant};
 
 use wire::answer::{self, Front, Splice};
-use wire::api::{AnswerPath, Api};
+use wire::api::{AnswerPath, Api, top_error};
+use wire::error::code::NONE;
 use wire::tail::{self, TailOutcome};
-use wire::walk::Walker;
+use wire::walk::{Fed, Walker};
 use wire::{Book, NodeId};
 
 use super::{FRONT_CUT, Frame, bad};
@@ -32,6 +33,15 @@ pub(super) enum Begun {
     Frame(usize, Frame),
     /// These bytes, with their size, go in place of the first `consumed` unread ones; `left` more pass.
     Instead { bytes: Vec<u8>, consumed: usize, left: usize },
+}
+
+/// What a walk over a whole answer says of its tail.
+#[derive(PartialEq, Eq)]
+enum Endpoints {
+    /// It is empty.
+    None,
+    /// It has to be looked at.
+    Perhaps,
 }
 
 /// Answers that are on their way out, with what the gateway has spent on them so far.
@@ -66,6 +76,9 @@ impl Pump {
         let begun = self.treat(asked, size, &frame[..there])?;
         if !matches!(begun, Begun::More) {
             self.in_flight.pop_asked();
+            if top_error(asked.api, asked.version, &frame[..there]).is_some_and(|error| error != NONE) {
+                self.session.counts.failed(asked.api);
+            }
             let since = now.saturating_duration_since(asked.sent_at);
             self.session.counts.answered(asked.api, since);
             timed.note(self, asked.api, asked.sent_at.saturating_duration_since(asked.read_at));
@@ -87,7 +100,14 @@ impl Pump {
             Treatment::MaskConfigs => AnswerPath::Whole,
         };
         let begun = match path {
-            AnswerPath::Pass => passing,
+            AnswerPath::Pass => {
+                if whole {
+                    // Nothing hangs on it: what can't be walked passes uncounted.
+                    let _ = self.walk_whole(asked, frame);
+                }
+                passing
+            }
+            AnswerPath::Tailed if whole && self.walk_whole(asked, frame)? == Endpoints::None => passing,
             AnswerPath::Metadata => {
                 match answer::metadata_front(asked.version, frame, &book, &mut left_out).map_err(bad)? {
                     Front::Need if whole => return Err(bad(FRONT_CUT)),
@@ -125,6 +145,23 @@ impl Pump {
         };
         self.session.missed(&left_out);
         Ok(begun)
+    }
+
+    /// Walks a whole answer of Produce, Fetch and their kin: counts it if it tells an error of a partition, and says
+    /// whether addresses may be in its tail.
+    fn walk_whole(&self, asked: Asked, frame: &[u8]) -> Result<Endpoints, Ended> {
+        let Some(mut walker) = Walker::answer(asked.api, asked.version) else {
+            return Ok(Endpoints::Perhaps);
+        };
+        let fed = walker.feed(frame).map_err(bad)?;
+        if walker.errors() > 0 {
+            self.session.counts.failed(asked.api);
+        }
+        match fed {
+            Fed::Tail(before) if tail::is_empty(asked.api, &frame[before..]) => Ok(Endpoints::None),
+            Fed::Tail(_) => Ok(Endpoints::Perhaps),
+            Fed::All => Err(bad(FRONT_CUT)),
+        }
     }
 
     /// The rewritten form of a gathered answer, which came with its size.
