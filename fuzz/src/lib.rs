@@ -132,7 +132,8 @@ pub fn no_upstream_address_escapes(data: &[u8]) {
     assert_eq!(walked, Some(Some(tail_at)));
     let length = fetch.len();
     let tail = &mut fetch[tail_at..];
-    tail::rewrite_in_place(Api::Fetch, 16, tail, &book, &mut left_out).unwrap_or_else(|error| panic!("{error}"));
+    tail::rewrite_in_place(Api::Fetch, 16, tail, &book, &mut left_out)
+        .unwrap_or_else(|error| panic!("{error}"));
     assert!(!contains_secret(tail));
     assert_eq!(fetch.len(), length);
     let again = walk(Walker::answer(Api::Fetch, 16), &fetch, &mut choice);
