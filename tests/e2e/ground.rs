@@ -204,15 +204,6 @@ pub(crate) struct Way<'g> {
     pub(crate) ca: Option<PathBuf>,
 }
 
-const KCAT_KEYS: [&str; 6] = [
-    "bootstrap.servers",
-    "security.protocol",
-    "sasl.mechanism",
-    "sasl.username",
-    "sasl.password",
-    "ssl.ca.location",
-];
-
 static FILES: AtomicUsize = AtomicUsize::new(0);
 
 impl Way<'_> {

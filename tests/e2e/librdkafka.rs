@@ -1,6 +1,5 @@
 //! librdkafka in process: transactions, isolation, groups by both protocols, large records.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use rdkafka::admin::{NewTopic, TopicReplication};

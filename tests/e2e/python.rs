@@ -12,7 +12,7 @@ scenarios! {
 
 fn kafka_python_makes_fills_and_reads_a_topic(ground: &Ground) {
     let said = ground.agree(|way| python(way, "with_kafka_python.py", "kafka-python", &[]));
-    assert!(said.contains("\"end\": [10, 10, 10]"), "{said}");
+    assert!(said.contains("\"end\": [10, 10, 10], \"committed\": 3"), "{said}");
 }
 
 fn confluent_kafka_makes_fills_and_reads_a_topic(ground: &Ground) {

@@ -6,6 +6,7 @@ Prints one JSON object, which must not depend on the way to the cluster.
 
 import json
 import sys
+import time
 
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec, ResourceType
@@ -21,8 +22,14 @@ admin = AdminClient(common)
 admin.create_topics([NewTopic(name, num_partitions=3, replication_factor=3)])[name].result(30)
 described = admin.describe_cluster().result(30)
 said["nodes"] = sorted(node.id for node in described.nodes)
-config = admin.describe_configs([ConfigResource(ResourceType.TOPIC, name)])
-said["topic config"] = sorted(list(config.values())[0].result(30))
+for attempt in range(100):
+    config = admin.describe_configs([ConfigResource(ResourceType.TOPIC, name)])
+    try:
+        said["topic config"] = sorted(list(config.values())[0].result(30))
+        break
+    except KafkaException:
+        # Brokers learn of a topic one after the other.
+        time.sleep(0.1)
 
 failed = []
 producer = Producer({**common, "transactional.id": name, "compression.type": "zstd"})
