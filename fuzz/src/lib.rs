@@ -81,23 +81,7 @@ pub fn no_upstream_address_escapes(data: &[u8]) {
     let book = Book::new(known);
     let mut left_out = Vec::new();
 
-    // Metadata v12: the front grows until it is enough.
-    let mut metadata = vec![0, 0, 0, 7, 0, 0, 0, 0, 0];
-    uvarint(&mut metadata, ids.len() + 1);
-    ids.iter().for_each(|id| node(&mut metadata, *id));
-    let brokers_end = metadata.len();
-    metadata.extend([0, 0, 0, 0, 1, 1, 0]);
-    let there = choice.below(metadata.len() + 1);
-    for there in [there, metadata.len()] {
-        match answer::metadata_front(12, &metadata[..there], &book, &mut left_out) {
-            Ok(Front::Need) => assert!(there < brokers_end),
-            Ok(Front::Done { consumed, replacement }) => {
-                assert_eq!(consumed, brokers_end);
-                assert!(!contains_secret(&replacement));
-            }
-            Err(error) => panic!("{error}"),
-        }
-    }
+    metadata_front_is_clean(&ids, &book, &mut choice);
 
     // Fetch v16: one partition with any records, an unknown tag, then the endpoints.
     let records = choice.bytes(choice.0.len().min(300));
@@ -138,6 +122,27 @@ pub fn no_upstream_address_escapes(data: &[u8]) {
     assert_eq!(fetch.len(), length);
     let again = walk(Walker::answer(Api::Fetch, 16), &fetch, &mut choice);
     assert_eq!(again, Some(Some(tail_at)));
+}
+
+/// Metadata v12: the front grows until it is enough, and is the gateway's then.
+fn metadata_front_is_clean(ids: &[i32], book: &Book, choice: &mut Choice<'_>) {
+    let mut left_out = Vec::new();
+    let mut metadata = vec![0, 0, 0, 7, 0, 0, 0, 0, 0];
+    uvarint(&mut metadata, ids.len() + 1);
+    ids.iter().for_each(|id| node(&mut metadata, *id));
+    let brokers_end = metadata.len();
+    metadata.extend([0, 0, 0, 0, 1, 1, 0]);
+    let there = choice.below(metadata.len() + 1);
+    for there in [there, metadata.len()] {
+        match answer::metadata_front(12, &metadata[..there], book, &mut left_out) {
+            Ok(Front::Need) => assert!(there < brokers_end),
+            Ok(Front::Done { consumed, replacement }) => {
+                assert_eq!(consumed, brokers_end);
+                assert!(!contains_secret(&replacement));
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
 }
 
 /// Where the tail begins (`None`: it does not), or `None` for bytes that do not hold what they claim.
