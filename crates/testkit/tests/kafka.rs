@@ -56,7 +56,8 @@ fn a_tap_in_front_of_a_broker_sees_what_it_advertises() {
     let ports = FreePorts::reserve(1).unwrap();
     let tap = Tap::start(&[(ports.base(), broker)], cluster.needles()).unwrap();
     let address = format!("127.0.0.1:{}", ports.base());
-    Tool::program("kcat", "kcat").args(&["-L", "-b", &address]).run().unwrap().ok().unwrap();
+    // Whether it succeeds depends on whom it asks first: the name that it is told is nobody's.
+    Tool::program("kcat", "kcat").args(&["-L", "-b", &address]).run().unwrap();
     assert!(tap.found().iter().any(|found| found.starts_with("broker-1.kafka.invalid")), "{:?}", tap.found());
 }
 

@@ -37,14 +37,16 @@ public final class Tour {
                 }
                 return admin.listTopics().names().get().contains(name);
             });
+            // Of today: records of long ago are deleted whenever the brokers look.
+            long begun = System.currentTimeMillis();
             Said.line("partitions", () -> admin.createPartitions(Map.of(name, NewPartitions.increaseTo(3))).all().get());
             try (var producer = new KafkaProducer<>(Said.properties(file, Map.of("acks", "all")), new StringSerializer(), new StringSerializer())) {
                 for (int n = 0; n < 30; n++) {
-                    producer.send(new ProducerRecord<>(name, n % 3, 1000L + n, "k", "v" + n)).get();
+                    producer.send(new ProducerRecord<>(name, n % 3, begun + n, "k", "v" + n)).get();
                 }
             }
             Said.line("end", () -> admin.listOffsets(Map.of(first, OffsetSpec.latest())).all().get().get(first).offset());
-            Said.line("by time", () -> admin.listOffsets(Map.of(first, OffsetSpec.forTimestamp(1015))).all().get().get(first).offset());
+            Said.line("by time", () -> admin.listOffsets(Map.of(first, OffsetSpec.forTimestamp(begun + 15))).all().get().get(first).offset());
             Said.line("max time", () -> admin.listOffsets(Map.of(first, OffsetSpec.maxTimestamp())).all().get().get(first).offset());
             Said.line("delete records", () -> admin.deleteRecords(Map.of(first, RecordsToDelete.beforeOffset(4))).all().get());
             Said.line("begin", () -> admin.listOffsets(Map.of(first, OffsetSpec.earliest())).all().get().get(first).offset());

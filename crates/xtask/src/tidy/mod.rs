@@ -29,11 +29,14 @@ enum Rule {
 }
 
 /// (file, rule, reason): checked to be needed, so that none outlives its reason.
-const EXCEPTIONS: &[(&str, Rule, &str)] = &[(
-    "crates/wire/src/api/path.rs",
-    Rule::FunctionLength,
-    "two tables: a line per API, whole, so that a new one does not compile without a decision",
-)];
+const EXCEPTIONS: &[(&str, Rule, &str)] = &[
+    (
+        "crates/wire/src/api/path.rs",
+        Rule::FunctionLength,
+        "two tables: a line per API, whole, so that a new one does not compile without a decision",
+    ),
+    ("crates/wire/src/api/errors.rs", Rule::FunctionLength, "a table of the same kind"),
+];
 
 const SKIPPED: [&str; 5] = [".git", "node_modules", "__pycache__", "corpus", "artifacts"];
 const TEXTS: [&str; 13] =
