@@ -1,7 +1,7 @@
 //! The ground that scenarios share: one cluster per version of Kafka with a gateway in front of it, started once.
 //! Processes end with this one, by the testkit's leash.
 
-use std::fmt::Debug;
+use std::fmt::{Debug, Write as _};
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -168,7 +168,9 @@ pub(crate) fn create_on(cluster: &KafkaCluster, topic: NewTopic<'_>) {
         ClientConfig::new().set("bootstrap.servers", cluster.internal()).create().unwrap();
     let name = topic.name.to_owned();
     let created = wait_for(admin.create_topics(&[topic], &AdminOptions::new())).unwrap();
-    created.into_iter().for_each(|result| drop(result.unwrap()));
+    for result in created {
+        result.unwrap();
+    }
     for broker in cluster.internal().split(',') {
         is_known_at(broker, &name);
     }
@@ -272,10 +274,10 @@ impl Way<'_> {
             let password = password.replace('"', "\\\\\"");
             text += "sasl.mechanism=PLAIN\nsasl.jaas.config=org.apache.kafka.common.security.plain.\
                      PlainLoginModule required ";
-            text += &format!("username=\"{user}\" password=\"{password}\";\n");
+            writeln!(text, "username=\"{user}\" password=\"{password}\";").unwrap();
         }
         if let Some(ca) = &self.ca {
-            text += &format!("ssl.truststore.type=PEM\nssl.truststore.location={}\n", ca.display());
+            writeln!(text, "ssl.truststore.type=PEM\nssl.truststore.location={}", ca.display()).unwrap();
         }
         let number = FILES.fetch_add(1, Ordering::Relaxed);
         self.ground.cluster.write_file(&format!("client-{number}.properties"), &text).unwrap()

@@ -61,7 +61,7 @@ pub(crate) fn program(way: &Way<'_>, name: &str, arguments: &[&str]) -> String {
         .args(arguments);
     let said = way.neutral(&tool.run().unwrap().ok().unwrap());
     // Some releases log to standard output.
-    said.lines().filter(|line| !line.contains(" ERROR [")).map(|line| format!("{line}\n")).collect()
+    said.lines().filter(|line| !line.contains(" ERROR [")).flat_map(|line| [line, "\n"]).collect()
 }
 
 fn transactions_of_the_clusters_version_commit_abort_and_copy(ground: &Ground) {

@@ -91,7 +91,7 @@ fn a_group_goes_on_from_its_committed_offsets(ground: &Ground) {
         let read = |count: &str| {
             let arguments =
                 ["-G", &group, "-c", count, "-q", "-f", "%k=%s\\n", "-X", "auto.offset.reset=earliest"];
-            let kcat = way.kcat(&[&arguments[..], &[&topic]].concat()).limit(Duration::from_secs(60));
+            let kcat = way.kcat(&[&arguments[..], &[&topic]].concat()).limit(Duration::from_mins(1));
             sorted(&kcat.run().unwrap().ok().unwrap())
         };
         let write = |from: u32| {

@@ -9,7 +9,7 @@ use crate::java_programs::program;
 
 const SASL_HANDSHAKE: i16 = 17;
 const SASL_AUTHENTICATE: i16 = 36;
-/// Kafka's SASL_AUTHENTICATION_FAILED.
+/// Kafka's `SASL_AUTHENTICATION_FAILED`.
 const AUTHENTICATION_FAILED: i16 = 58;
 
 scenarios! {
