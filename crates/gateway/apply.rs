@@ -1,6 +1,7 @@
 //! From a configuration to what serves it, at the start and at a reload: all of it or nothing.
 
 use std::collections::BTreeMap;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use config::Model;
@@ -46,13 +47,11 @@ impl Plan {
         users: Settled,
         live: &BTreeMap<Arc<str>, Arc<Cluster>>,
     ) -> Result<Self, Obstacles> {
-        let mut obstacles = Vec::new();
+        let mut ground = Ground { live, leaving: leaving(live, &model), obstacles: Vec::new() };
         let threads = model.process.threads;
-        let clusters = model
-            .clusters
-            .iter()
-            .filter_map(|cluster| plan(cluster, live, threads, &mut obstacles))
-            .collect();
+        let planned = |cluster| plan(cluster, threads, &mut ground);
+        let clusters = model.clusters.iter().filter_map(planned).collect();
+        let obstacles = ground.obstacles;
         if obstacles.is_empty() {
             Ok(Self { model: Arc::new(model), users: Arc::new(users), clusters })
         } else {
@@ -87,39 +86,60 @@ impl Plan {
     }
 }
 
-fn plan(
-    config: &Arc<config::Cluster>,
-    live: &BTreeMap<Arc<str>, Arc<Cluster>>,
-    threads: usize,
-    obstacles: &mut Vec<String>,
-) -> Option<PlannedCluster> {
+/// What a plan is made on.
+struct Ground<'a> {
+    live: &'a BTreeMap<Arc<str>, Arc<Cluster>>,
+    /// Sockets that stand for nothing under the new configuration: bound already, should it ask for their addresses.
+    leaving: BTreeMap<SocketAddr, TcpListener>,
+    obstacles: Vec<String>,
+}
+
+/// The sockets of ports that `model` has no more, or for something else: of a renamed cluster, or under another base.
+fn leaving(live: &BTreeMap<Arc<str>, Arc<Cluster>>, model: &Model) -> BTreeMap<SocketAddr, TcpListener> {
+    let mut leaving = BTreeMap::new();
+    for cluster in live.values() {
+        let next = model.clusters.iter().find(|next| next.name == cluster.name);
+        for listener in cluster.listeners.load().iter() {
+            let config = Arc::clone(&listener.door().config);
+            let next = next.and_then(|next| next.listeners.iter().find(|next| next.bind == config.bind));
+            leaving.extend(listener.sockets(|entry| match (next, entry) {
+                (None, _) => true,
+                (Some(_), Entry::Bootstrap) => false,
+                (Some(next), Entry::Node(_)) => next.node_port_base != config.node_port_base,
+            }));
+        }
+    }
+    leaving
+}
+
+fn plan(config: &Arc<config::Cluster>, threads: usize, ground: &mut Ground<'_>) -> Option<PlannedCluster> {
     let tls = match config.tls.as_ref().map(tls::connector).transpose() {
         Ok(tls) => tls,
         Err(error) => {
-            obstacles.push(format!("cluster {}: {error}", config.name));
+            ground.obstacles.push(format!("cluster {}: {error}", config.name));
             return None;
         }
     };
     let spec = Spec { config: Arc::clone(config), tls };
-    let existing = live.get(&config.name).map(Arc::clone);
+    let existing = ground.live.get(&config.name).map(Arc::clone);
     let (cluster, spec) = match existing {
         Some(cluster) => (cluster, Some(spec)),
         None => (Arc::new(Cluster::new(spec, threads)), None),
     };
     let listeners =
-        config.listeners.iter().filter_map(|config| plan_listener(config, &cluster, obstacles)).collect();
+        config.listeners.iter().filter_map(|config| plan_listener(config, &cluster, ground)).collect();
     Some(PlannedCluster { cluster, spec, listeners })
 }
 
 fn plan_listener(
     config: &Arc<config::Listener>,
     cluster: &Arc<Cluster>,
-    obstacles: &mut Vec<String>,
+    ground: &mut Ground<'_>,
 ) -> Option<Planned> {
     let tls = match config.tls.as_ref().map(tls::acceptor).transpose() {
         Ok(tls) => tls,
         Err(error) => {
-            obstacles.push(format!("listener {}: {error}", config.bind));
+            ground.obstacles.push(format!("listener {}: {error}", config.bind));
             return None;
         }
     };
@@ -146,9 +166,11 @@ fn plan_listener(
         if kept {
             continue;
         }
-        match listener::bind(config, entry) {
+        let taken_over =
+            listener::address_of(config, entry).and_then(|address| ground.leaving.remove(&address));
+        match taken_over.map_or_else(|| listener::bind(config, entry), Ok) {
             Ok(socket) => bound.push((entry, socket)),
-            Err(error) => obstacles.push(format!("cluster {}: {error}", cluster.name)),
+            Err(error) => ground.obstacles.push(format!("cluster {}: {error}", cluster.name)),
         }
     }
     let door = Door { config: Arc::clone(config), tls };

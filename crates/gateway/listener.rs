@@ -54,6 +54,8 @@ pub struct Place {
 /// A port being listened at; dropping it closes the socket.
 struct Port {
     stop: Arc<Stop>,
+    /// The same socket once more, to be handed over when a reload gives the address another meaning.
+    socket: Option<TcpListener>,
 }
 
 /// Tells an acceptor to end.
@@ -144,6 +146,17 @@ impl Listener {
         self.ports().contains_key(&entry)
     }
 
+    /// The sockets of those entries that are `leaving`, by address, for whoever is to be bound there next.
+    pub fn sockets(&self, leaving: impl Fn(Entry) -> bool) -> Vec<(SocketAddr, TcpListener)> {
+        let config = Arc::clone(&self.door().config);
+        let ports = self.ports();
+        let socket = |(entry, port): (&Entry, &Port)| {
+            let again = port.socket.as_ref()?.try_clone().ok()?;
+            Some((address_of(&config, *entry)?, again))
+        };
+        ports.iter().filter(|(entry, _)| leaving(**entry)).filter_map(socket).collect()
+    }
+
     /// Stops accepting everywhere.
     pub fn close(&self) {
         self.ports().clear();
@@ -179,8 +192,9 @@ impl Listener {
             let stop = Arc::new(Stop::default());
             let place = Arc::new(Place { cluster: Arc::clone(cluster), listener: Arc::clone(self), entry });
             let (gateway, workers) = (Arc::clone(gateway), Arc::clone(workers));
+            let again = socket.try_clone().ok();
             tokio::task::spawn_local(accept(socket, place, gateway, workers, Arc::clone(&stop)));
-            self.ports().insert(entry, Port { stop });
+            self.ports().insert(entry, Port { stop, socket: again });
         }
         self.publish_book();
     }

@@ -177,6 +177,9 @@ impl Process {
         tracing::info!(open = self.workers.open(), seconds = within.as_secs_f64(), "ending");
         self.gateway.metrics.set_ready(false);
         self.gateway.end(within);
+        for cluster in self.gateway.live().clusters.values() {
+            cluster.listeners.load().iter().for_each(|listener| listener.close());
+        }
         let until = Instant::now() + within + END_LOOK * 2;
         let gone = async {
             while self.workers.open() > 0 && Instant::now() < until {

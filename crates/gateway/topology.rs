@@ -5,7 +5,7 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use config::HostPort;
 use tokio::task::JoinSet;
@@ -26,6 +26,10 @@ const STAGGER: Duration = Duration::from_millis(250);
 /// The least time between two looks, however many connections ask for one.
 const PAUSE: Duration = Duration::from_millis(200);
 
+/// How long clients are promised no more than a broker holds that is gone from the cluster: it may be back after an
+/// upgrade or a repair. A broker that was taken out for good is no longer held to.
+const HELD_TO: Duration = Duration::from_hours(1);
+
 /// The newest Metadata that the gateway asks for itself.
 const METADATA_VERSION_MAX: i16 = 12;
 
@@ -45,14 +49,23 @@ struct Probe {
     offered: Offered,
 }
 
+/// A broker as last seen.
+struct Seen {
+    address: Upstream,
+    /// Its versions as last heard.
+    offered: Option<Offered>,
+    /// When the cluster last counted it among its brokers.
+    there_at: Instant,
+}
+
 /// What one cluster's look keeps from one time to the next.
 pub struct Look {
     cluster: Arc<Cluster>,
     gateway: Arc<Gateway>,
     workers: Arc<Workers>,
     probes: BTreeMap<NodeId, Probe>,
-    /// Every broker ever seen, with its versions as last heard.
-    seen: BTreeMap<NodeId, (Upstream, Option<Offered>)>,
+    /// Every broker ever seen.
+    seen: BTreeMap<NodeId, Seen>,
     /// What was logged last of each node: a line is a change.
     told: BTreeMap<NodeId, bool>,
     /// Listeners and nodes that have no port there, as last logged.
@@ -101,23 +114,30 @@ impl Look {
             Some(nodes) => nodes,
             None => self.ask_anybody(&spec).await?,
         };
+        let now = Instant::now();
         let mut there = BTreeSet::new();
         for node in &nodes.nodes {
             there.insert(node.id);
             let address = dialable(&spec, node.id, &node.address);
             match self.seen.entry(node.id) {
-                Entry::Vacant(new) => drop(new.insert((address, None))),
-                Entry::Occupied(mut seen) => seen.get_mut().0 = address,
+                Entry::Vacant(new) => drop(new.insert(Seen { address, offered: None, there_at: now })),
+                Entry::Occupied(mut seen) => {
+                    seen.get_mut().address = address;
+                    seen.get_mut().there_at = now;
+                }
             }
         }
         // A broker that is down keeps its place, and is dialled where the configuration says now.
-        for (id, (address, _)) in &mut self.seen {
-            *address = dialable(&spec, *id, address);
+        for (id, seen) in &mut self.seen {
+            seen.address = dialable(&spec, *id, &seen.address);
+            if now.saturating_duration_since(seen.there_at) > HELD_TO {
+                seen.offered = None;
+            }
         }
         let up = self.probe_all(&spec, &there).await;
         self.bind_ports();
         self.tell(&up);
-        let offers: Vec<&Offered> = self.seen.values().filter_map(|(_, offered)| offered.as_ref()).collect();
+        let offers: Vec<&Offered> = self.seen.values().filter_map(|seen| seen.offered.as_ref()).collect();
         if offers.is_empty() {
             return Err(LookError::Nobody);
         }
@@ -125,7 +145,7 @@ impl Look {
         let known = self
             .seen
             .iter()
-            .map(|(id, (address, _))| (*id, Node { address: address.clone(), up: up.contains(id) }));
+            .map(|(id, seen)| (*id, Node { address: seen.address.clone(), up: up.contains(id) }));
         self.cluster.publish(Topology { cluster_id: nodes.cluster_id, nodes: known.collect(), offer });
         Ok(())
     }
@@ -152,7 +172,7 @@ impl Look {
     /// Dials bootstrap servers and brokers seen before, a little apart, and asks the first that is there.
     async fn ask_anybody(&self, spec: &Arc<Spec>) -> Result<wire::ask::Nodes, LookError> {
         let bootstrap = spec.config.bootstrap.iter().map(upstream_of);
-        let seen = self.seen.values().map(|(address, _)| address.clone());
+        let seen = self.seen.values().map(|seen| seen.address.clone());
         let mut race = JoinSet::new();
         for (n, address) in bootstrap.chain(seen).enumerate() {
             let spec = Arc::clone(spec);
@@ -178,7 +198,7 @@ impl Look {
     async fn probe_all(&mut self, spec: &Arc<Spec>, there: &BTreeSet<NodeId>) -> BTreeSet<NodeId> {
         let mut asking = JoinSet::new();
         for id in there {
-            let Some((address, _)) = self.seen.get(id) else { continue };
+            let Some(Seen { address, .. }) = self.seen.get(id) else { continue };
             let (id, address, spec) = (*id, address.clone(), Arc::clone(spec));
             let kept = self.probes.remove(&id).filter(|probe| probe.address == address);
             asking.spawn_local(async move { (id, Probe::renew(kept, &spec, address).await) });
@@ -191,8 +211,8 @@ impl Look {
             match probed {
                 Ok(probe) => {
                     up.insert(id);
-                    if let Some((_, offered)) = self.seen.get_mut(&id) {
-                        *offered = Some(probe.offered.clone());
+                    if let Some(seen) = self.seen.get_mut(&id) {
+                        seen.offered = Some(probe.offered.clone());
                     }
                     self.probes.insert(id, probe);
                 }
@@ -240,7 +260,7 @@ impl Look {
 
     /// Counts and logs what changed.
     fn tell(&mut self, up: &BTreeSet<NodeId>) {
-        for (id, (address, _)) in &self.seen {
+        for (id, Seen { address, .. }) in &self.seen {
             let is_up = up.contains(id);
             self.gateway.metrics.node(&self.cluster.name, *id, is_up);
             if self.told.insert(*id, is_up) != Some(is_up) {

@@ -137,6 +137,18 @@ fn a_cluster_removed_while_it_is_looked_at_gives_all_its_ports_back() {
 }
 
 #[test]
+fn a_renamed_cluster_takes_its_ports_over_and_no_connect_is_refused() {
+    let mut stage = Stage::plain();
+    let mut config = stage.config.clone();
+    is_well(&mut stage.client());
+    for name in ["renamed", "main", "renamed"] {
+        config.clusters[0].name = name.to_owned();
+        stage.gateway.reload(&config).unwrap();
+        is_well(&mut stage.client());
+    }
+}
+
+#[test]
 fn an_answer_that_never_comes_ends_the_drain_in_its_time() {
     let mut stage =
         Stage::new(&asking_who(), |request| request.frame.ends_with(b"never").then_some(Reply::Nothing));
