@@ -11,8 +11,10 @@ use std::time::Duration;
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use testkit::raw::{self, HeadStyle, RawClient};
 use testkit::{Certs, Gateway, GatewayConfig, KAFKA_NEW, KAFKA_OLD, KafkaCluster, Spec, Tap, Tool};
+use wire::Api;
+use wire::reader::{Encoding, Reader};
 
 /// The gateway that is tested.
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_portcullis");
@@ -178,18 +180,43 @@ pub(crate) fn create_on(cluster: &KafkaCluster, topic: NewTopic<'_>) {
 
 /// Waits until this broker knows the topic and all its leaders: each hears of it in its own time.
 fn is_known_at(broker: &str, topic: &str) {
-    // A client asks the brokers that it was told of first.
-    let known = || {
-        let client: BaseConsumer = ClientConfig::new().set("bootstrap.servers", broker).create().unwrap();
-        let metadata = client.fetch_metadata(Some(topic), Duration::from_secs(10)).unwrap();
-        let topic = &metadata.topics()[0];
-        let led = topic.partitions().iter().all(|partition| partition.leader() >= 0);
-        topic.error().is_none() && !topic.partitions().is_empty() && led
-    };
+    let mut client = RawClient::connect(broker).unwrap();
+    let mut body = 1_i32.to_be_bytes().to_vec();
+    raw::string(&mut body, topic);
+    let question = raw::request(Api::Metadata.key(), 1, 1, "e2e", HeadStyle::Classic, &body);
     testkit::wait::until("every broker knows a new topic", Duration::from_secs(30), || {
-        Ok(known().then_some(()))
+        Ok(is_led(&client.ask(&question)?)?.then_some(()))
     })
     .unwrap();
+}
+
+/// Whether the topic of a Metadata answer, version 1, is known and has leaders.
+fn is_led(answer: &[u8]) -> Result<bool, wire::Malformed> {
+    let mut reader = Reader::new(answer, Encoding::Classic);
+    reader.i32("correlation id")?;
+    for _ in 0..reader.array_len("brokers")? {
+        reader.i32("id")?;
+        reader.string_bytes("host")?;
+        reader.i32("port")?;
+        reader.nullable_string_bytes("rack")?;
+    }
+    reader.i32("controller")?;
+    reader.array_len("topics")?;
+    let mut led = reader.i16("error")? == 0;
+    reader.string_bytes("name")?;
+    reader.bool("internal")?;
+    let partitions = reader.array_len("partitions")?;
+    for _ in 0..partitions {
+        led &= reader.i16("error")? == 0;
+        reader.i32("partition")?;
+        led &= reader.i32("leader")? >= 0;
+        for nodes in ["replicas", "in sync"] {
+            for _ in 0..reader.array_len(nodes)? {
+                reader.i32(nodes)?;
+            }
+        }
+    }
+    Ok(led && partitions > 0)
 }
 
 /// Runs a future to its end on this thread.
