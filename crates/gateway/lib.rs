@@ -3,6 +3,7 @@
 //! `ARCHITECTURE.md` follows one Produce and one Fetch through these rooms.
 
 pub mod admin;
+pub mod alarm;
 pub mod apply;
 pub mod auth;
 pub mod cluster;

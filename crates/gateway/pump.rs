@@ -9,9 +9,12 @@ mod responses;
 mod watch;
 
 use std::cell::{Cell, RefCell};
+use std::pin::pin;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Instant;
 
+use crate::alarm::Alarm;
 use crate::conn::Session;
 use crate::ended::{Ended, Side, Why};
 use crate::in_flight::InFlight;
@@ -81,12 +84,22 @@ impl Pump {
 
     /// Carries requests and answers until either side ends or the gateway lets go.
     pub async fn run(self, early: Vec<u8>) -> Report {
-        // `biased` with a reason: see the module's words on the order.
-        let ended = tokio::select! {
-            biased;
-            ended = self.watch() => ended,
-            ended = self.requests(early) => ended,
-            ended = self.responses() => ended,
+        let ended = {
+            let mut alarm = Alarm::default();
+            let mut watch = pin!(self.watch());
+            let mut requests = pin!(self.requests(early));
+            let mut responses = pin!(self.responses());
+            // In this order with a reason: see the module's words. The first that ends, ends the connection.
+            std::future::poll_fn(|cx| {
+                if let Poll::Ready(ended) = alarm.poll(cx, watch.as_mut()) {
+                    return Poll::Ready(ended);
+                }
+                if let Poll::Ready(ended) = requests.as_mut().poll(cx) {
+                    return Poll::Ready(ended);
+                }
+                responses.as_mut().poll(cx)
+            })
+            .await
         };
         self.session.counts.given_up(self.in_flight.owed_by_broker());
         self.part(&ended).await;

@@ -6,7 +6,8 @@ use policy::access::{Privilege, Verdict};
 use wire::api::{Api, RequestPath, Stance};
 use wire::head::{self, RequestPrefix};
 use wire::request;
-use wire::walk::Walker;
+use wire::tail::TAIL_BYTES_MAX;
+use wire::walk::{Fed, Walker};
 
 use super::{Frame, malformed};
 use crate::auth::{self, Reply};
@@ -106,6 +107,7 @@ impl Pump {
             RequestPath::Replica => {
                 Some(request::force_replica(api, version, body).map(drop).map_err(malformed)?)
             }
+            RequestPath::Fetch if whole.is_whole => Some(force_consumer(body, version)?),
             RequestPath::Fetch => {
                 self.note(api, prefix, Treatment::ByTable, now);
                 let walker = Box::new(Walker::fetch_request(version));
@@ -237,6 +239,17 @@ impl Pump {
     fn count(&self, api: Api) {
         self.bytes.requests.set(self.bytes.requests.get() + 1);
         self.session.counts.request(api);
+    }
+}
+
+/// Forces the replica id in the tail of a whole Fetch body to that of a consumer.
+fn force_consumer(body: &mut [u8], version: i16) -> Result<(), Ended> {
+    match Walker::fetch_request(version).feed(body).map_err(malformed)? {
+        Fed::Tail(before) if body.len() - before <= TAIL_BYTES_MAX => {
+            wire::tail::force_consumer(&mut body[before..]).map(drop).map_err(malformed)
+        }
+        Fed::Tail(_) => Err(Ended::client(Why::TooLarge).because("a Fetch request's tail")),
+        Fed::All => Err(malformed(HEAD_CUT)),
     }
 }
 
