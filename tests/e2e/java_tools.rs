@@ -49,7 +49,8 @@ fn records_go_through_the_console_and_groups_are_reset(ground: &Ground) {
         let described = groups(&["--describe", "--group", &group]);
         groups(&["--reset-offsets", "--to-earliest", "--execute", "--group", &group, "--topic", &topic]);
         assert_eq!(sorted(&consume()), numbered(20));
-        described.lines().filter(|line| line.contains("tool-console-WAY")).count()
+        // Which of the empty partitions have an offset too depends on when the consumer left.
+        assert!(described.lines().any(|line| line.contains("tool-console-WAY")), "{described}");
     });
 }
 
@@ -83,7 +84,7 @@ fn a_share_group_gets_every_record(ground: &Ground) {
         let groups = way.run("kafka-share-groups", &["--list"]);
         assert!(groups.contains("tool-share-WAY"), "{groups}");
         let described = way.run("kafka-share-groups", &["--describe", "--group", &group]);
-        described.lines().filter(|line| line.contains("tool-share-WAY")).count()
+        assert!(described.lines().any(|line| line.contains("tool-share-WAY")), "{described}");
     });
 }
 
