@@ -79,8 +79,6 @@ pub enum Why {
     Shutdown,
     /// A drain's time was over before everything was answered.
     DrainTimeout,
-    /// Too many connections or logins at once.
-    Overload,
 }
 
 impl Why {
@@ -113,7 +111,6 @@ impl Why {
             Self::Removed => "removed",
             Self::Shutdown => "shutdown",
             Self::DrainTimeout => "drain-timeout",
-            Self::Overload => "overload",
         }
     }
 }
@@ -180,8 +177,7 @@ impl Ended {
             | Why::BrokerLogin
             | Why::Downgraded
             | Why::BadAnswer
-            | Why::DrainTimeout
-            | Why::Overload => false,
+            | Why::DrainTimeout => false,
         }
     }
 }
