@@ -43,6 +43,8 @@ fn read(text: Text<'_>, base: &Path) -> Option<Model> {
         clusters: drafts.into_iter().map(|draft| Arc::new(draft.cluster)).collect(),
         users: Arc::new(users.into_users()),
         drain,
+        limits: Vec::new(),
+        fleet: None,
         notes: Vec::new(),
     })
 }

@@ -8,6 +8,7 @@ mod address;
 mod check;
 mod credential;
 mod fault;
+pub mod limit;
 pub mod model;
 mod quantity;
 mod raw;
@@ -20,6 +21,7 @@ pub use credential::{
     ITERATIONS_DEFAULT, ITERATIONS_MAX, ITERATIONS_MIN, InvalidCredential, ScramCredential,
 };
 pub use fault::{Fault, Faults};
+pub use limit::Limit;
 pub use model::{
     ANONYMOUS, Admin, BrokerSasl, BrokerTls, Cluster, Credential, Drain, Listener, ListenerTls, Log,
     LogFormat, Mechanism, Model, Process, TlsRoots, User, Users,

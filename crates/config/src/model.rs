@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
-use crate::{HostPort, ScramCredential, Secret};
+use crate::limit::Fleet;
+use crate::{HostPort, Limit, ScramCredential, Secret};
 
 /// Principal of a client of a listener without SASL, as Kafka names it.
 pub const ANONYMOUS: &str = "ANONYMOUS";
@@ -30,6 +31,10 @@ pub struct Model {
     pub users: Arc<Users>,
     /// How long what ends may take to end.
     pub drain: Drain,
+    /// Limits, in the order of the file, names unique.
+    pub limits: Vec<Arc<Limit>>,
+    /// Where replicas share limits; there is one if any limit's scope is the fleet. Not reloadable.
+    pub fleet: Option<Fleet>,
     /// What is legal but should be known, one sentence each, to be logged as warnings. Never contains a password.
     pub notes: Vec<String>,
 }

@@ -1,12 +1,14 @@
 //! Every API of Kafka in one table: which versions the gateway speaks, how each is encoded, who may use it, and how its
 //! requests and answers travel. An API without a row is not spoken.
 
+mod class;
 mod errors;
 mod path;
 mod table;
 
 use std::fmt;
 
+pub use class::Class;
 pub use errors::top_error;
 pub use path::{AnswerPath, RequestPath};
 use table::ROWS;
