@@ -35,6 +35,7 @@ const EXCEPTIONS: &[(&str, Rule, &str)] = &[
         Rule::FunctionLength,
         "two tables: a line per API, whole, so that a new one does not compile without a decision",
     ),
+    ("crates/wire/src/api/class.rs", Rule::FunctionLength, "a table of the same kind"),
     ("crates/wire/src/api/errors.rs", Rule::FunctionLength, "a table of the same kind"),
 ];
 
