@@ -82,6 +82,19 @@ pub struct Tag {
     pub versions: Versions,
 }
 
+/// A field that a walk tells of while it passes; see [`crate::meter::Visit`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Heard {
+    /// A topic's name.
+    Name,
+    /// A topic's id.
+    Id,
+    /// A partition's index.
+    Partition,
+    /// A partition's records.
+    Records,
+}
+
 /// One field, as in Kafka's schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Field {
@@ -95,12 +108,14 @@ pub struct Field {
     pub nullable: Versions,
     /// Where it is not in its place but in the tag section.
     pub tag: Option<Tag>,
+    /// Whether a walk tells of it, and as what.
+    pub heard: Option<Heard>,
 }
 
 impl Field {
     const fn new(name: &'static str, kind: Kind, from: i16) -> Field {
         let versions = Versions { min: from, max: i16::MAX };
-        Field { name, kind, versions, nullable: Versions::NONE, tag: None }
+        Field { name, kind, versions, nullable: Versions::NONE, tag: None, heard: None }
     }
 
     const fn until(mut self, max: i16) -> Field {
@@ -120,6 +135,11 @@ impl Field {
 
     const fn tagged(mut self, number: u32) -> Field {
         self.tag = Some(Tag { number, versions: self.versions });
+        self
+    }
+
+    const fn heard(mut self, heard: Heard) -> Field {
+        self.heard = Some(heard);
         self
     }
 
@@ -246,6 +266,15 @@ mod tests {
             if let Kind::ErrorCode { first } = field.kind {
                 assert!(first == first_code && alone, "{}", field.name);
                 (first_code, alone) = (false, false);
+            }
+            if let Some(heard) = field.heard {
+                let kind = match heard {
+                    Heard::Name => Kind::String,
+                    Heard::Id => Kind::Uuid,
+                    Heard::Partition => Kind::Int32,
+                    Heard::Records => Kind::Records,
+                };
+                assert!(field.kind == kind && !in_tag && field.tag.is_none(), "{}", field.name);
             }
             alone |= field.kind == Kind::String && field.versions == fields[0].versions;
             assert!(field.tag.is_none_or(|tag| tag.versions == field.versions), "{}", field.name);

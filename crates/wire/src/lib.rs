@@ -11,6 +11,7 @@ pub mod ask;
 pub mod error;
 pub mod head;
 pub mod layout;
+pub mod meter;
 pub mod reader;
 pub mod refuse;
 pub mod request;

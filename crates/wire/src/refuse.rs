@@ -11,6 +11,7 @@ mod acls;
 mod cluster;
 mod configs;
 mod partitions;
+pub mod produce;
 
 use crate::address::CorrelationId;
 use crate::api::Api;

@@ -1,14 +1,18 @@
 //! A push walker: it is fed a message's bytes as they flow by, in any pieces, holds none of them, and says where the tail
 //! begins. Fields of fixed width and record bytes are counted down, never looked at; the stack is fixed, there is no heap.
+//! Only [`Walker::feed_to`] also tells which topics, partitions and records pass.
 //!
 //! Tags that Kafka knows are walked field by field, and must be as long as they claim: Kafka's reader parses them without
 //! looking at the size, so a false one would let a client show the broker another message than the gateway saw.
 
+mod listen;
 mod numbers;
 
+use self::listen::{Ear, Kept, Listen};
 use crate::api::Api;
 use crate::error::Malformed;
-use crate::layout::{self, Field, Kind, Message};
+use crate::layout::{self, Field, Heard, Kind, Message};
+use crate::meter::Visit;
 
 /// Structures within structures that a message may have, the message itself included.
 pub const DEPTH_MAX: usize = 4;
@@ -99,6 +103,10 @@ pub struct Walker {
     counted: bool,
     /// Partitions that failed so far.
     errors: u32,
+    /// What the bytes to count down are, where somebody listens,
+    heard: Option<Heard>,
+    /// and what came of it in earlier pieces.
+    kept: Option<Box<Kept>>,
 }
 
 impl Walker {
@@ -125,6 +133,11 @@ impl Walker {
         Walker::body(Message::FetchRequest, version)
     }
 
+    /// For a Produce request; fed from its body on, after the request's head.
+    pub fn produce_request(version: i16) -> Walker {
+        Walker::body(Message::ProduceRequest, version)
+    }
+
     /// For the body of any message that has a table.
     pub fn body(message: Message, version: i16) -> Walker {
         let body = layout::of(message);
@@ -148,6 +161,8 @@ impl Walker {
             code_left: 0,
             counted: false,
             errors: 0,
+            heard: None,
+            kept: None,
         }
     }
 
@@ -165,24 +180,47 @@ impl Walker {
     /// Walks the next bytes of the message. After the tail has begun, `Tail(0)`. After an error, nothing that is said of
     /// this message can be relied on.
     pub fn feed(&mut self, bytes: &[u8]) -> Result<Fed, Malformed> {
+        self.walk(bytes, &mut ())
+    }
+
+    /// As [`Walker::feed`], and tells `visit` of the topics, partitions and records that pass: of a Produce request and of
+    /// the answers of `Fetch` and `ShareFetch`; other messages have nothing to tell of. Each is told when its last byte
+    /// has passed; what is held until then is allocated only where a piece ends within it.
+    ///
+    /// A message is fed by either function, not by both in turn.
+    pub fn feed_to(&mut self, bytes: &[u8], visit: &mut (impl Visit + ?Sized)) -> Result<Fed, Malformed> {
+        let mut kept = self.kept.take();
+        let fed = self.walk(bytes, &mut Ear::new(&mut kept, visit));
+        self.kept = kept;
+        fed
+    }
+
+    fn walk<L: Listen>(&mut self, bytes: &[u8], ear: &mut L) -> Result<Fed, Malformed> {
         let mut rest = bytes;
         loop {
-            if self.skip > 0 {
+            if self.skip > 0 || (L::HEARS && self.heard.is_some()) {
                 let here = u64::try_from(rest.len()).unwrap_or(u64::MAX).min(self.skip);
                 let end = usize::try_from(here).unwrap_or(usize::MAX);
+                let passing = rest.get(..end).unwrap_or_default();
                 if self.code_left > 0 {
-                    self.look_for_code(rest.get(..end).unwrap_or_default());
+                    self.look_for_code(passing);
                 }
                 rest = rest.get(end..).unwrap_or_default();
                 self.skip = self.skip.saturating_sub(here);
                 self.position = self.position.saturating_add(here);
+                if let Some(heard) = self.heard.filter(|_| L::HEARS) {
+                    ear.passes(heard, passing, self.skip == 0);
+                }
                 if self.skip > 0 {
                     return Ok(Fed::All);
+                }
+                if L::HEARS {
+                    self.heard = None;
                 }
             }
             match self.step {
                 Step::Tail => return Ok(Fed::Tail(bytes.len().saturating_sub(rest.len()))),
-                Step::Field => self.fields()?,
+                Step::Field => self.fields::<L>()?,
                 Step::ShortLength
                 | Step::LongLength
                 | Step::CompactLength
@@ -194,7 +232,7 @@ impl Walker {
                     rest = after;
                     self.position = self.position.saturating_add(1);
                     if let Some(number) = self.put_together(*byte)? {
-                        self.number(number)?;
+                        self.number::<L>(number)?;
                     }
                 }
             }
@@ -218,7 +256,7 @@ impl Walker {
     }
 
     /// Goes on with the fields of the structure at hand, up to the first whose length must be read, or to its end.
-    fn fields(&mut self) -> Result<(), Malformed> {
+    fn fields<L: Listen>(&mut self) -> Result<(), Malformed> {
         loop {
             if self.depth == 0 && !self.in_header && self.top.next >= self.before_tail {
                 self.step = Step::Tail;
@@ -236,6 +274,9 @@ impl Walker {
                 continue;
             }
             if let Some(width) = field.kind.width() {
+                if L::HEARS && field.heard.is_some() {
+                    return self.hear(field, width);
+                }
                 if let Kind::ErrorCode { first } = field.kind {
                     self.code_in = u32::try_from(self.skip).unwrap_or(u32::MAX);
                     self.code_left = 2;
@@ -266,6 +307,17 @@ impl Walker {
                 Kind::Struct(fields) => self.enter(fields, 1)?,
             }
         }
+    }
+
+    /// Stops at a field of fixed width that is told of: what is before it passes first.
+    fn hear(&mut self, field: &Field, width: u8) -> Result<(), Malformed> {
+        if self.skip > 0 {
+            self.top.next = self.top.next.saturating_sub(1);
+        } else {
+            self.heard = field.heard;
+            self.skip = u64::from(width);
+        }
+        Ok(())
     }
 
     /// Begins with the first of `count` structures.

@@ -1,6 +1,6 @@
 //! `FetchRequest.json` and `FetchResponse.json`.
 
-use super::{Field, Kind, leader_id_and_epoch, node_endpoints};
+use super::{Field, Heard, Kind, leader_id_and_epoch, node_endpoints};
 
 pub(super) const REQUEST: &[Field] = &[
     Field::new("ClusterId", Kind::String, 12).nullable(12).tagged(0),
@@ -52,13 +52,13 @@ pub(super) const RESPONSE: &[Field] = &[
 ];
 
 const TOPIC: &[Field] = &[
-    Field::new("Topic", Kind::String, 0).until(12),
-    Field::new("TopicId", Kind::Uuid, 13),
+    Field::new("Topic", Kind::String, 0).until(12).heard(Heard::Name),
+    Field::new("TopicId", Kind::Uuid, 13).heard(Heard::Id),
     Field::new("Partitions", Kind::Array(&Kind::Struct(PARTITION)), 0),
 ];
 
 const PARTITION: &[Field] = &[
-    Field::new("PartitionIndex", Kind::Int32, 0),
+    Field::new("PartitionIndex", Kind::Int32, 0).heard(Heard::Partition),
     Field::new("ErrorCode", Kind::ErrorCode { first: true }, 0),
     Field::new("HighWatermark", Kind::Int64, 0),
     Field::new("LastStableOffset", Kind::Int64, 4),
@@ -68,7 +68,7 @@ const PARTITION: &[Field] = &[
     Field::new("SnapshotId", Kind::Struct(SNAPSHOT_ID), 12).tagged(2),
     Field::new("AbortedTransactions", Kind::Array(&Kind::Struct(ABORTED_TRANSACTION)), 4).nullable(4),
     Field::new("PreferredReadReplica", Kind::Int32, 11),
-    Field::new("Records", Kind::Records, 0).nullable(0),
+    Field::new("Records", Kind::Records, 0).nullable(0).heard(Heard::Records),
 ];
 
 const EPOCH_END_OFFSET: &[Field] =

@@ -1,6 +1,6 @@
 //! `ProduceRequest.json` and `ProduceResponse.json`.
 
-use super::{Field, Kind, leader_id_and_epoch, node_endpoints};
+use super::{Field, Heard, Kind, leader_id_and_epoch, node_endpoints};
 
 pub(super) const REQUEST: &[Field] = &[
     Field::new("TransactionalId", Kind::String, 3).nullable(3),
@@ -10,13 +10,15 @@ pub(super) const REQUEST: &[Field] = &[
 ];
 
 const TOPIC_DATA: &[Field] = &[
-    Field::new("Name", Kind::String, 0).until(12),
-    Field::new("TopicId", Kind::Uuid, 13),
+    Field::new("Name", Kind::String, 0).until(12).heard(Heard::Name),
+    Field::new("TopicId", Kind::Uuid, 13).heard(Heard::Id),
     Field::new("PartitionData", Kind::Array(&Kind::Struct(PARTITION_DATA)), 0),
 ];
 
-const PARTITION_DATA: &[Field] =
-    &[Field::new("Index", Kind::Int32, 0), Field::new("Records", Kind::Records, 0).nullable(0)];
+const PARTITION_DATA: &[Field] = &[
+    Field::new("Index", Kind::Int32, 0).heard(Heard::Partition),
+    Field::new("Records", Kind::Records, 0).nullable(0).heard(Heard::Records),
+];
 
 pub(super) const RESPONSE: &[Field] = &[
     Field::new("Responses", Kind::Array(&Kind::Struct(TOPIC)), 0),

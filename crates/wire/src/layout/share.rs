@@ -1,6 +1,6 @@
 //! `ShareFetchResponse.json` and `ShareAcknowledgeResponse.json`.
 
-use super::{Field, Kind, leader_id_and_epoch, node_endpoints};
+use super::{Field, Heard, Kind, leader_id_and_epoch, node_endpoints};
 
 pub(super) const FETCH_RESPONSE: &[Field] = &[
     Field::new("ThrottleTimeMs", Kind::Int32, 0),
@@ -12,18 +12,18 @@ pub(super) const FETCH_RESPONSE: &[Field] = &[
 ];
 
 const FETCHED_TOPIC: &[Field] = &[
-    Field::new("TopicId", Kind::Uuid, 0),
+    Field::new("TopicId", Kind::Uuid, 0).heard(Heard::Id),
     Field::new("Partitions", Kind::Array(&Kind::Struct(FETCHED_PARTITION)), 0),
 ];
 
 const FETCHED_PARTITION: &[Field] = &[
-    Field::new("PartitionIndex", Kind::Int32, 0),
+    Field::new("PartitionIndex", Kind::Int32, 0).heard(Heard::Partition),
     Field::new("ErrorCode", Kind::ErrorCode { first: true }, 0),
     Field::new("ErrorMessage", Kind::String, 0).nullable(0),
     Field::new("AcknowledgeErrorCode", Kind::ErrorCode { first: false }, 0),
     Field::new("AcknowledgeErrorMessage", Kind::String, 0).nullable(0),
     Field::new("CurrentLeader", Kind::Struct(&leader_id_and_epoch(0)), 0),
-    Field::new("Records", Kind::Records, 0).nullable_until(0),
+    Field::new("Records", Kind::Records, 0).nullable_until(0).heard(Heard::Records),
     Field::new("AcquiredRecords", Kind::Array(&Kind::Struct(ACQUIRED_RECORDS)), 0),
 ];
 

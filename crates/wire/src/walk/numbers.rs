@@ -1,5 +1,6 @@
 //! Numbers that decide what comes next: put together byte by byte, as their bytes may arrive one by one.
 
+use super::listen::Listen;
 use super::{Step, Walker};
 use crate::error::Malformed;
 use crate::layout::Kind;
@@ -37,19 +38,19 @@ impl Walker {
     }
 
     /// Acts on a number that has become whole.
-    pub(super) fn number(&mut self, number: u32) -> Result<(), Malformed> {
+    pub(super) fn number<L: Listen>(&mut self, number: u32) -> Result<(), Malformed> {
         match self.step {
             Step::ShortLength => {
                 let length = u16::try_from(number).unwrap_or(u16::MAX).cast_signed();
-                self.classic_length(i32::from(length))
+                self.classic_length::<L>(i32::from(length))
             }
-            Step::LongLength => self.classic_length(number.cast_signed()),
+            Step::LongLength => self.classic_length::<L>(number.cast_signed()),
             Step::CompactLength => match number.checked_sub(1) {
-                None => self.null(),
-                Some(length) if i32::try_from(length).is_ok() => self.length(length),
+                None => self.null::<L>(),
+                Some(length) if i32::try_from(length).is_ok() => self.length::<L>(length),
                 Some(count) => Err(Malformed::Count { what: self.what(), count, at: self.at() }),
             },
-            Step::Presence if number > 0x7f => self.null(),
+            Step::Presence if number > 0x7f => self.null::<L>(),
             Step::Presence => match self.field().map(|field| field.kind) {
                 Some(Kind::Struct(fields)) => self.enter(fields, 1),
                 Some(_) | None => Ok(()),
@@ -72,28 +73,36 @@ impl Walker {
         }
     }
 
-    fn classic_length(&mut self, length: i32) -> Result<(), Malformed> {
+    fn classic_length<L: Listen>(&mut self, length: i32) -> Result<(), Malformed> {
         match u32::try_from(length) {
-            Ok(length) => self.length(length),
-            Err(_) if length == -1 => self.null(),
+            Ok(length) => self.length::<L>(length),
+            Err(_) if length == -1 => self.null::<L>(),
             Err(_) => Err(Malformed::Negative { what: self.what(), length, at: self.at() }),
         }
     }
 
-    fn null(&mut self) -> Result<(), Malformed> {
-        if self.field().is_some_and(|field| field.nullable.contains(self.version)) {
+    fn null<L: Listen>(&mut self) -> Result<(), Malformed> {
+        let field = self.field();
+        if field.is_some_and(|field| field.nullable.contains(self.version)) {
             self.step = Step::Field;
+            if L::HEARS {
+                self.heard = field.and_then(|field| field.heard);
+            }
             return Ok(());
         }
         Err(Malformed::Null { what: self.what(), at: self.at() })
     }
 
     /// Acts on the length of the string, records or array that is the current field.
-    fn length(&mut self, length: u32) -> Result<(), Malformed> {
+    fn length<L: Listen>(&mut self, length: u32) -> Result<(), Malformed> {
         self.step = Step::Field;
-        let kind = self.field().map(|field| field.kind);
+        let field = self.field();
+        let kind = field.map(|field| field.kind);
         if let Some(Kind::Array(Kind::Struct(fields))) = kind {
             return self.enter(fields, length);
+        }
+        if L::HEARS {
+            self.heard = field.and_then(|field| field.heard);
         }
         let width = match kind {
             Some(Kind::Array(element)) => element.width(),
