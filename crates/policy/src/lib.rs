@@ -6,9 +6,11 @@
 //! - [`remembered`]: successes of the recent past, so that a known client is not slow twice.
 //! - [`versions`]: what a client is offered.
 //! - [`access`]: what a client may ask for.
+//! - [`quota`]: how much of it.
 
 pub mod access;
 pub mod credential;
+pub mod quota;
 pub mod remembered;
 pub mod sasl;
 pub mod versions;

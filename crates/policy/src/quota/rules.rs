@@ -1,0 +1,399 @@
+//! The limits in force: which of them are for whom, and under which key their buckets stand.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use config::Limit;
+use config::limit::{Amount, Entity, Key, LimitKind, Override, Rate, Unit};
+use wire::Api;
+
+use super::bucket::{Bucket, Nanos, Pace};
+use super::slots::Slots;
+
+/// Keys that one limit keeps apart; further ones share a bucket. Names come from clients, and memory is bounded.
+pub const KEYS_MAX: usize = 100_000;
+
+/// The key of the bucket that all share for whom there is no room.
+const OVERFLOW: &str = "<overflow>";
+
+/// Whom a request is from, and what it names.
+#[derive(Clone, Copy, Debug)]
+pub struct Who<'a> {
+    /// Who logged in.
+    pub principal: &'a str,
+    /// The request's `client.id`.
+    pub client_id: &'a str,
+    /// The client's address.
+    pub address: IpAddr,
+    /// The cluster's name.
+    pub cluster: &'a str,
+    /// Where the listener is bound.
+    pub listener: SocketAddr,
+    /// The topic, for limits that look at it.
+    pub topic: Option<&'a str>,
+    /// The group, for limits that look at it.
+    pub group: Option<&'a str>,
+    /// The API; `None` for the connection itself.
+    pub api: Option<Api>,
+}
+
+/// What is charged to a bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Measure {
+    /// One for each request, taken before it goes on.
+    Requests,
+    /// The bytes of a Produce request.
+    ProduceBytes,
+    /// The bytes of a Fetch answer.
+    FetchBytes,
+    /// The records of a Produce request.
+    Records,
+    /// Topics and partitions that a request creates or deletes.
+    Mutations,
+    /// A slot for as long as a request is in flight.
+    InFlight,
+    /// A slot for as long as a connection is open.
+    Open,
+    /// One for each connection.
+    Connections,
+}
+
+/// What a limit has counted, for the metrics.
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// Requests, or connections, that had to wait.
+    pub throttled: AtomicU64,
+    /// For how long, in nanoseconds.
+    pub throttled_ns: AtomicU64,
+    /// What was answered with an error, or closed.
+    pub rejected: AtomicU64,
+    /// What would have had to wait, were it enforced.
+    pub observed: AtomicU64,
+}
+
+impl Tally {
+    /// Notes a wait.
+    pub fn throttled(&self, wait: Nanos) {
+        self.throttled.fetch_add(1, Ordering::Relaxed);
+        self.throttled_ns.fetch_add(wait, Ordering::Relaxed);
+    }
+}
+
+/// What one key has used of one limit.
+#[derive(Debug)]
+pub enum Used {
+    /// Of what has a pace.
+    Paced(Pace, Bucket),
+    /// Of what is counted at once.
+    Slots(Slots),
+}
+
+/// Buckets by key. Outlives the rule that it serves: a reload's rule of the same name takes it over.
+type Keys = Mutex<HashMap<Box<str>, Arc<Used>>>;
+
+/// One `[[limit]]` in force.
+#[derive(Debug)]
+pub struct Rule {
+    /// As configured.
+    pub limit: Arc<Limit>,
+    /// What it has counted since the start.
+    pub tally: Arc<Tally>,
+    keys: Arc<Keys>,
+}
+
+/// A bucket that somebody is charged to.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    /// By which rule.
+    pub rule: Arc<Rule>,
+    /// The bucket.
+    pub used: Arc<Used>,
+    /// What is charged.
+    pub measure: Measure,
+    /// For slots: how many there are.
+    pub at_once: u64,
+}
+
+/// All limits in force, in the order of the configuration.
+#[derive(Debug, Default)]
+pub struct Rules(Vec<Arc<Rule>>);
+
+fn lock(keys: &Keys) -> MutexGuard<'_, HashMap<Box<str>, Arc<Used>>> {
+    keys.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Rules {
+    /// The rules of a configuration; what was counted under the same names `before` stays counted.
+    pub fn new(limits: &[Arc<Limit>], before: &Rules) -> Self {
+        let rule = |limit: &Arc<Limit>| {
+            let old = before.0.iter().find(|old| old.limit.name == limit.name);
+            let (tally, keys) =
+                old.map(|old| (Arc::clone(&old.tally), Arc::clone(&old.keys))).unwrap_or_default();
+            Arc::new(Rule { limit: Arc::clone(limit), tally, keys })
+        };
+        Self(limits.iter().map(rule).collect())
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Rule>> {
+        self.0.iter()
+    }
+
+    /// Whether nothing is limited.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The buckets that `who` is charged to. Rules that look at a topic or a group apply where it is given.
+    pub fn applying(&self, who: &Who<'_>, now: Nanos) -> Vec<Handle> {
+        self.0.iter().flat_map(|rule| rule.handles(who, now)).collect()
+    }
+
+    /// Forgets buckets that nobody holds and that forgetting changes nothing about.
+    pub fn forget_idle(&self, now: Nanos) {
+        for rule in &self.0 {
+            lock(&rule.keys).retain(|_, used| Arc::strong_count(used) > 1 || !used.is_idle(now));
+        }
+    }
+}
+
+impl Used {
+    fn is_idle(&self, now: Nanos) -> bool {
+        match self {
+            Self::Paced(pace, bucket) => bucket.is_idle(*pace, now),
+            Self::Slots(slots) => slots.used() == 0,
+        }
+    }
+}
+
+impl Rule {
+    /// Whether the rule looks at topics.
+    pub fn looks_at_topics(&self) -> bool {
+        self.limit.by.contains(&Key::Topic) || !self.limit.matches.topic.is_empty()
+    }
+
+    /// Whether the rule looks at groups.
+    pub fn looks_at_groups(&self) -> bool {
+        self.limit.by.contains(&Key::Group) || !self.limit.matches.group.is_empty()
+    }
+
+    /// Whether the rule is for `who`, topics and groups included.
+    pub fn fits(&self, who: &Who<'_>) -> bool {
+        let of = &self.limit.matches;
+        let named = |patterns: &[config::limit::Pattern], name: Option<&str>| {
+            patterns.is_empty() || name.is_some_and(|name| patterns.iter().any(|one| one.fits(name)))
+        };
+        let is_for_connections =
+            matches!(self.limit.kind, LimitKind::Connections | LimitKind::ConnectionRate);
+        is_for_connections == who.api.is_none()
+            && self.looks_at_topics() == who.topic.is_some()
+            && self.looks_at_groups() == who.group.is_some()
+            && named(&of.principal, Some(who.principal))
+            && named(&of.client_id, Some(who.client_id))
+            && named(&of.topic, who.topic)
+            && named(&of.group, who.group)
+            && (of.address.is_empty() || of.address.iter().any(|net| net.contains(who.address)))
+            && (of.cluster.is_empty() || of.cluster.iter().any(|name| **name == *who.cluster))
+            && (of.listener.is_empty() || of.listener.contains(&who.listener))
+            && of.apis.is_none_or(|apis| who.api.is_some_and(|api| apis.contains(api)))
+    }
+
+    /// The buckets of `who` under this rule: none, one, or for bytes one for each direction.
+    fn handles(self: &Arc<Self>, who: &Who<'_>, now: Nanos) -> Vec<Handle> {
+        if !self.fits(who) {
+            return Vec::new();
+        }
+        let (amount, key) = match self.closest(who) {
+            Some(over) => (over.amount, key_of_override(over, who)),
+            None => match self.limit.amount {
+                Some(amount) => (amount, self.key(who)),
+                None => return Vec::new(),
+            },
+        };
+        let charges = charges(self.limit.kind, amount, who.api);
+        charges.into_iter().flatten().map(|charge| self.handle(charge, &key, now)).collect()
+    }
+
+    /// The key of the bucket that `who` has by `by`.
+    fn key(&self, who: &Who<'_>) -> String {
+        let mut key = String::new();
+        for by in &self.limit.by {
+            let value = match by {
+                Key::Principal => who.principal.to_owned(),
+                Key::ClientId => who.client_id.to_owned(),
+                Key::Address => who.address.to_canonical().to_string(),
+                Key::Cluster => who.cluster.to_owned(),
+                Key::Listener => who.listener.to_string(),
+                Key::Topic => who.topic.unwrap_or_default().to_owned(),
+                Key::Group => who.group.unwrap_or_default().to_owned(),
+                Key::Api => who.api.map(|api| api.name().to_owned()).unwrap_or_default(),
+            };
+            part(&mut key, by.name(), &value);
+        }
+        key
+    }
+
+    /// The override that Kafka's precedence picks: who is named more closely, the user before the client.
+    fn closest(&self, who: &Who<'_>) -> Option<&Override> {
+        let fits = |entity: &Option<Entity>, name: &str| match entity {
+            Some(Entity::Name(wanted)) => **wanted == *name,
+            Some(Entity::Default) | None => true,
+        };
+        let rank = |entity: &Option<Entity>| match entity {
+            Some(Entity::Name(_)) => 2,
+            Some(Entity::Default) => 1,
+            None => 0,
+        };
+        let address = who.address.to_canonical().to_string();
+        let fitting = self.limit.overrides.iter().filter(|over| {
+            fits(&over.principal, who.principal)
+                && fits(&over.client_id, who.client_id)
+                && fits(&over.address, &address)
+        });
+        fitting.max_by_key(|over| (rank(&over.principal), rank(&over.client_id), rank(&over.address)))
+    }
+
+    fn handle(self: &Arc<Self>, charge: Charge, key: &str, now: Nanos) -> Handle {
+        let mut keys = lock(&self.keys);
+        // Kafka's byte rates are two limits, one for each way.
+        let is_second = self.limit.kind == LimitKind::Bytes && charge.measure == Measure::FetchBytes;
+        let mut name = if is_second { format!("{key} fetch") } else { key.to_owned() };
+        if !keys.contains_key(name.as_str()) && keys.len() >= KEYS_MAX {
+            OVERFLOW.clone_into(&mut name);
+        }
+        let old = keys.get(name.as_str());
+        let (used, at_once) = match (charge.much, old.map(|old| (old, &**old))) {
+            (Much::AtOnce(max), Some((old, Used::Slots(slots)))) => {
+                slots.advance(max);
+                (Arc::clone(old), max)
+            }
+            (Much::AtOnce(max), _) => (Arc::new(Used::Slots(Slots::default())), max),
+            (Much::Paced(pace), Some((old, Used::Paced(before, _)))) if *before == pace => {
+                (Arc::clone(old), 0)
+            }
+            (Much::Paced(pace), Some((_, Used::Paced(before, bucket)))) => {
+                let retuned = bucket.retuned(*before, pace, now).unwrap_or_else(|| Bucket::new(pace));
+                (Arc::new(Used::Paced(pace, retuned)), 0)
+            }
+            (Much::Paced(pace), _) => (Arc::new(Used::Paced(pace, Bucket::new(pace))), 0),
+        };
+        keys.insert(name.into_boxed_str(), Arc::clone(&used));
+        drop(keys);
+        Handle { rule: Arc::clone(self), used, measure: charge.measure, at_once }
+    }
+
+    /// The fullest keys, at most `most`: how much of the limit each has used, 1.0 for all of it, more with debt.
+    pub fn fullest(&self, most: usize, now: Nanos) -> Vec<(String, f64)> {
+        let mut full: Vec<(String, f64)> = lock(&self.keys)
+            .iter()
+            .filter_map(|(key, used)| Some((key.to_string(), used.fullness(now)?)))
+            .filter(|(_, fullness)| *fullness > 0.0)
+            .collect();
+        full.sort_by(|a, b| b.1.total_cmp(&a.1));
+        full.truncate(most);
+        full
+    }
+}
+
+impl Used {
+    /// How much of what a bucket holds is used; `None` for slots, whose number the key does not tell.
+    pub fn fullness(&self, now: Nanos) -> Option<f64> {
+        match self {
+            Self::Paced(pace, bucket) => {
+                let holds = match *pace {
+                    Pace::Rate { burst, .. } => burst,
+                    Pace::Fixed { count, .. } | Pace::Sliding { count, .. } => count,
+                };
+                #[allow(clippy::cast_precision_loss, reason = "a share, for eyes")]
+                let share = bucket.used(*pace, now) as f64 / holds.max(1) as f64;
+                Some(share)
+            }
+            Self::Slots(_) => None,
+        }
+    }
+}
+
+/// Adds one part to a key. Values come from clients: what divides parts is escaped.
+fn part(key: &mut String, name: &str, value: &str) {
+    if !key.is_empty() {
+        key.push(' ');
+    }
+    key.push_str(name);
+    key.push('=');
+    key.extend(value.escape_debug().flat_map(|c| (c == ' ').then_some('\\').into_iter().chain([c])));
+}
+
+/// An override's bucket belongs to what it names, as in Kafka: to the user, to the client, or to both.
+fn key_of_override(over: &Override, who: &Who<'_>) -> String {
+    let mut key = String::from("override");
+    if over.principal.is_some() {
+        part(&mut key, Key::Principal.name(), who.principal);
+    }
+    if over.client_id.is_some() {
+        part(&mut key, Key::ClientId.name(), who.client_id);
+    }
+    if over.address.is_some() {
+        part(&mut key, Key::Address.name(), &who.address.to_canonical().to_string());
+    }
+    key
+}
+
+/// How much, of whatever kind.
+#[derive(Clone, Copy)]
+enum Much {
+    Paced(Pace),
+    AtOnce(u64),
+}
+
+#[derive(Clone, Copy)]
+struct Charge {
+    measure: Measure,
+    much: Much,
+}
+
+fn nanos(time: Duration) -> Nanos {
+    Nanos::try_from(time.as_nanos()).unwrap_or(Nanos::MAX).max(1)
+}
+
+fn rate(rate: Rate) -> Much {
+    Much::Paced(Pace::Rate { units: rate.units.max(1), per: nanos(rate.per), burst: rate.burst.max(1) })
+}
+
+/// What is charged by a limit of this kind, for requests of `api`.
+fn charges(kind: LimitKind, amount: Amount, api: Option<Api>) -> [Option<Charge>; 2] {
+    let (produces, fetches) = (api == Some(Api::Produce), api.is_some_and(|api| api.class() == FETCH));
+    let mutates = matches!(api, Some(Api::CreateTopics | Api::DeleteTopics | Api::CreatePartitions));
+    let one = |measure, much| [Some(Charge { measure, much }), None];
+    let windowed = |unit, much| match unit {
+        Unit::Requests => one(Measure::Requests, much),
+        Unit::Bytes if produces => one(Measure::ProduceBytes, much),
+        Unit::Bytes if fetches => one(Measure::FetchBytes, much),
+        Unit::Records if produces => one(Measure::Records, much),
+        Unit::Bytes | Unit::Records => [None, None],
+    };
+    match (kind, amount) {
+        (LimitKind::FixedWindow(unit), Amount::Count { count, window }) => {
+            windowed(unit, Much::Paced(Pace::Fixed { count: count.max(1), window: nanos(window) }))
+        }
+        (LimitKind::SlidingWindow(unit), Amount::Count { count, window }) => {
+            windowed(unit, Much::Paced(Pace::Sliding { count: count.max(1), window: nanos(window) }))
+        }
+        (LimitKind::LeakyBucket, Amount::Rate(steady)) => one(Measure::Requests, rate(steady)),
+        (LimitKind::ConnectionRate, Amount::Rate(steady)) => one(Measure::Connections, rate(steady)),
+        (LimitKind::Mutations, Amount::Rate(steady)) if mutates => one(Measure::Mutations, rate(steady)),
+        (LimitKind::Concurrency, Amount::AtOnce(max)) => one(Measure::InFlight, Much::AtOnce(max)),
+        (LimitKind::Connections, Amount::AtOnce(max)) => one(Measure::Open, Much::AtOnce(max)),
+        (LimitKind::Bytes, Amount::Bytes { produce: Some(steady), .. }) if produces => {
+            one(Measure::ProduceBytes, rate(steady))
+        }
+        (LimitKind::Bytes, Amount::Bytes { fetch: Some(steady), .. }) if fetches => {
+            one(Measure::FetchBytes, rate(steady))
+        }
+        _ => [None, None],
+    }
+}
+
+const FETCH: wire::api::Class = wire::api::Class::Fetch;
