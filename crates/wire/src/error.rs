@@ -116,6 +116,8 @@ pub mod code {
     pub const COORDINATOR_NOT_AVAILABLE: i16 = 15;
     /// Ask for the coordinator again.
     pub const NOT_COORDINATOR: i16 = 16;
+    /// Too few replicas for now; every producer sends again.
+    pub const NOT_ENOUGH_REPLICAS: i16 = 19;
     /// Acks other than -1, 0 and 1.
     pub const INVALID_REQUIRED_ACKS: i16 = 21;
     /// Topic not allowed.
@@ -140,6 +142,8 @@ pub mod code {
     pub const FETCH_SESSION_ID_NOT_FOUND: i16 = 70;
     /// Open a new fetch session.
     pub const INVALID_FETCH_SESSION_EPOCH: i16 = 71;
+    /// Too many changes of topics and partitions; later (KIP-599).
+    pub const THROTTLING_QUOTA_EXCEEDED: i16 = 89;
     /// The endpoint type exists, but not on this listener (KIP-919).
     pub const MISMATCHED_ENDPOINT_TYPE: i16 = 114;
     /// No such endpoint type (KIP-919).

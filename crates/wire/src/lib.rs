@@ -18,6 +18,7 @@ pub mod request;
 pub mod sasl;
 mod splice;
 pub mod tail;
+pub mod throttle;
 pub mod versions;
 pub mod walk;
 pub mod writer;

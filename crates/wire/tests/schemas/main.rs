@@ -5,6 +5,7 @@
 
 mod jar;
 mod schema;
+mod throttle;
 
 use std::collections::BTreeSet;
 

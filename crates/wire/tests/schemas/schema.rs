@@ -92,6 +92,14 @@ impl<'a> Schema<'a> {
         None
     }
 
+    /// The untagged fields of the message itself before and behind `ThrottleTimeMs`, with their types; `None` where there
+    /// is no such field.
+    pub(crate) fn around_throttle(&self, version: i16) -> Option<(Vec<String>, Vec<String>)> {
+        let own: Vec<String> = self.lines(version).into_iter().filter(|line| is_own(line)).collect();
+        let at = own.iter().position(|line| line == "ThrottleTimeMs: int32")?;
+        Some((own[..at].to_vec(), own[at + 1..].to_vec()))
+    }
+
     /// Paths and names of all fields in `version`.
     pub(crate) fn paths(&self, version: i16) -> Vec<(String, String)> {
         let mut paths = Vec::new();
@@ -136,4 +144,9 @@ impl<'a> Schema<'a> {
         let found = structs.into_iter().flatten().find(|found| found["name"] == name);
         &found.unwrap_or_else(|| panic!("no structure {name}"))["fields"]
     }
+}
+
+/// Whether a line is of an untagged field of the message itself.
+fn is_own(line: &str) -> bool {
+    line.split_once(": ").is_some_and(|(path, kind)| !path.contains('.') && !kind.contains(" tag "))
 }
