@@ -8,11 +8,10 @@
 mod listen;
 mod numbers;
 
-use self::listen::{Ear, Kept, Listen};
+use self::listen::{Kept, Listen};
 use crate::api::Api;
 use crate::error::Malformed;
 use crate::layout::{self, Field, Heard, Kind, Message};
-use crate::meter::Visit;
 
 /// Structures within structures that a message may have, the message itself included.
 pub const DEPTH_MAX: usize = 4;
@@ -183,18 +182,6 @@ impl Walker {
         self.walk(bytes, &mut ())
     }
 
-    /// As [`Walker::feed`], and tells `visit` of the topics, partitions and records that pass: of a Produce request and of
-    /// the answers of `Fetch` and `ShareFetch`; other messages have nothing to tell of. Each is told when its last byte
-    /// has passed; what is held until then is allocated only where a piece ends within it.
-    ///
-    /// A message is fed by either function, not by both in turn.
-    pub fn feed_to(&mut self, bytes: &[u8], visit: &mut (impl Visit + ?Sized)) -> Result<Fed, Malformed> {
-        let mut kept = self.kept.take();
-        let fed = self.walk(bytes, &mut Ear::new(&mut kept, visit));
-        self.kept = kept;
-        fed
-    }
-
     fn walk<L: Listen>(&mut self, bytes: &[u8], ear: &mut L) -> Result<Fed, Malformed> {
         let mut rest = bytes;
         loop {
@@ -275,7 +262,8 @@ impl Walker {
             }
             if let Some(width) = field.kind.width() {
                 if L::HEARS && field.heard.is_some() {
-                    return self.hear(field, width);
+                    self.hear(field, width);
+                    return Ok(());
                 }
                 if let Kind::ErrorCode { first } = field.kind {
                     self.code_in = u32::try_from(self.skip).unwrap_or(u32::MAX);
@@ -307,17 +295,6 @@ impl Walker {
                 Kind::Struct(fields) => self.enter(fields, 1)?,
             }
         }
-    }
-
-    /// Stops at a field of fixed width that is told of: what is before it passes first.
-    fn hear(&mut self, field: &Field, width: u8) -> Result<(), Malformed> {
-        if self.skip > 0 {
-            self.top.next = self.top.next.saturating_sub(1);
-        } else {
-            self.heard = field.heard;
-            self.skip = u64::from(width);
-        }
-        Ok(())
     }
 
     /// Begins with the first of `count` structures.

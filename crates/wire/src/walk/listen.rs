@@ -1,11 +1,37 @@
 //! Telling of fields while they pass: what a field's bytes come to, however they are split.
 
-use crate::layout::Heard;
+use super::{Fed, Walker};
+use crate::error::Malformed;
+use crate::layout::{Field, Heard};
 use crate::meter::batches::Batches;
 use crate::meter::{NAME_BYTES_MAX, Topic, Visit};
 
 /// Of a longer name so many bytes are kept: it is told from one of Kafka's by being longer.
 const KEPT_BYTES: usize = NAME_BYTES_MAX.saturating_add(1);
+
+impl Walker {
+    /// As [`Walker::feed`], and tells `visit` of the topics, partitions and records that pass: of a Produce request and of
+    /// the answers of `Fetch` and `ShareFetch`; other messages have nothing to tell of. Each is told when its last byte
+    /// has passed; what is held until then is allocated only where a piece ends within it.
+    ///
+    /// A message is fed by either function, not by both in turn.
+    pub fn feed_to(&mut self, bytes: &[u8], visit: &mut (impl Visit + ?Sized)) -> Result<Fed, Malformed> {
+        let mut kept = self.kept.take();
+        let fed = self.walk(bytes, &mut Ear::new(&mut kept, visit));
+        self.kept = kept;
+        fed
+    }
+
+    /// Stops at a field of fixed width that is told of: what is before it passes first.
+    pub(super) fn hear(&mut self, field: &Field, width: u8) {
+        if self.skip > 0 {
+            self.top.next = self.top.next.saturating_sub(1);
+        } else {
+            self.heard = field.heard;
+            self.skip = u64::from(width);
+        }
+    }
+}
 
 /// Who a walk tells what passes: nobody, for whom nothing is compiled, or a visitor.
 pub(super) trait Listen {

@@ -88,7 +88,7 @@ fn old_produce(message: &ProduceResponse, version: i16) -> Vec<u8> {
 }
 
 /// The oracle begins with version 4; before, fields are missing.
-fn old_fetch(message: &FetchResponse, version: i16) -> Vec<u8> {
+pub fn old_fetch(message: &FetchResponse, version: i16) -> Vec<u8> {
     let mut bytes = Vec::new();
     if version >= 1 {
         bytes.extend(message.throttle_time_ms.to_be_bytes());

@@ -10,6 +10,7 @@ mod errors;
 mod held;
 mod hostile;
 mod messages;
+mod meters;
 mod requests;
 mod tails;
 mod walks;
