@@ -1,4 +1,10 @@
-//! The little that must be known of requests: acks of a Produce, replica ids, and what the judged ones ask for.
+//! The little that must be known of requests: acks of a Produce, replica ids, groups, and what the judged ones ask for.
+
+mod group;
+mod mutations;
+
+pub use group::{Named, group};
+pub use mutations::{Change, Mutation, Subject, each_mutation, mutations};
 
 use crate::api::{Api, RequestPath};
 use crate::error::Malformed;
@@ -62,6 +68,40 @@ pub fn force_replica(api: Api, version: i16, body: &mut [u8]) -> Result<bool, Ma
     }
     *place = CONSUMER.to_be_bytes();
     Ok(true)
+}
+
+/// What became of a Fetch request whose size was to be capped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Capped {
+    /// It asked for so many bytes, and asks for less now.
+    LoweredFrom(i32),
+    /// It asks for so many bytes, which is not too much.
+    Kept(i32),
+    /// This version (below 3) has no such field.
+    NoField,
+    /// The bytes up to the field are not here yet; sixteen suffice.
+    NeedMore,
+}
+
+/// Lowers the `max_bytes` of a whole Fetch request (version 3+) to `max` in place, given the beginning of its body, and never
+/// raises it. A broker still sends the first batch whole, and lowers `min_bytes` by itself. What is asked of each partition
+/// stays as it is, since it would stay in the fetch session.
+pub fn cap_fetch_bytes(version: i16, body: &mut [u8], max: i32) -> Capped {
+    if version < 3 || !Api::Fetch.speaks(version) {
+        return Capped::NoField;
+    }
+    // Behind the longest wait and the fewest bytes, and before version 15 behind the replica id.
+    let at = if version < 15 { 12 } else { 8 };
+    let Some(place) = body.get_mut(at..).and_then(<[u8]>::first_chunk_mut::<4>) else {
+        return Capped::NeedMore;
+    };
+    let asked = i32::from_be_bytes(*place);
+    let max = max.max(0);
+    if asked <= max {
+        return Capped::Kept(asked);
+    }
+    *place = max.to_be_bytes();
+    Capped::LoweredFrom(asked)
 }
 
 /// What a configuration belongs to.

@@ -3,6 +3,7 @@
 //! The schemas are read out of the jar of `org.apache.kafka:kafka-clients`; Maven brings it where it is missing.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod group;
 mod jar;
 mod schema;
 mod throttle;

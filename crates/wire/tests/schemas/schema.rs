@@ -92,10 +92,15 @@ impl<'a> Schema<'a> {
         None
     }
 
+    /// The untagged fields of the message itself.
+    pub(crate) fn own_lines(&self, version: i16) -> Vec<String> {
+        self.lines(version).into_iter().filter(|line| is_own(line)).collect()
+    }
+
     /// The untagged fields of the message itself before and behind `ThrottleTimeMs`, with their types; `None` where there
     /// is no such field.
     pub(crate) fn around_throttle(&self, version: i16) -> Option<(Vec<String>, Vec<String>)> {
-        let own: Vec<String> = self.lines(version).into_iter().filter(|line| is_own(line)).collect();
+        let own = self.own_lines(version);
         let at = own.iter().position(|line| line == "ThrottleTimeMs: int32")?;
         Some((own[..at].to_vec(), own[at + 1..].to_vec()))
     }
