@@ -335,6 +335,8 @@ impl Walker {
     }
 
     /// The next tag of the structure at hand, or its end.
+    // Two kinds of walk use it, and it is worth inlining in each.
+    #[inline]
     pub(super) fn next_tag(&mut self) -> Result<(), Malformed> {
         match self.top.tags_left.checked_sub(1) {
             Some(left) => {

@@ -6,7 +6,7 @@ use super::{NAME_BYTES_MAX, Topic, Visit};
 pub const ECHO_BYTES_MAX: usize = 64 * 1024;
 
 /// Collects the topics and partitions that it is told of, up to [`ECHO_BYTES_MAX`]. Beyond that, or when a name is
-/// longer than Kafka's, it is not whole any more, and empty.
+/// longer than Kafka's, it is not whole any more, and empty. It has the whole request once the walk is in its tail.
 #[derive(Debug, Clone, Default)]
 pub struct Echo {
     /// The topics' names or ids, one after the other.
