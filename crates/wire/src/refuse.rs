@@ -12,6 +12,7 @@ mod cluster;
 mod configs;
 mod partitions;
 pub mod produce;
+mod topics;
 
 use crate::address::CorrelationId;
 use crate::api::Api;
@@ -28,7 +29,8 @@ pub const ITEMS_WITH_WORDS_MAX: u32 = 64;
 ///
 /// `body` is the request's body (what follows its head); `message` is for the eyes of whoever reads the client's log.
 /// Speaks every version in the table of all `Stance::Admin` APIs, `FindCoordinator`, `DescribeCluster`, `DescribeConfigs`,
-/// `AlterConfigs` and `IncrementalAlterConfigs`; anything else is [`Malformed::Unspoken`].
+/// `AlterConfigs`, `IncrementalAlterConfigs`, `CreateTopics`, `DeleteTopics` and `CreatePartitions`; anything else is
+/// [`Malformed::Unspoken`].
 ///
 /// Where a version has no slot for the code (`DescribeLogDirs` below 3), the answer is empty, as a broker's is.
 pub fn refuse(
@@ -39,6 +41,19 @@ pub fn refuse(
     code: i16,
     message: &str,
 ) -> Result<Vec<u8>, Malformed> {
+    refuse_throttled(api, version, correlation, body, code, message, 0)
+}
+
+/// As [`refuse`], in words and in `throttle_time_ms`, where the version has it: for so long the client is to be quiet.
+pub fn refuse_throttled(
+    api: Api,
+    version: i16,
+    correlation: CorrelationId,
+    body: &[u8],
+    code: i16,
+    message: &str,
+    throttle_ms: i32,
+) -> Result<Vec<u8>, Malformed> {
     let composer = COMPOSERS.iter().find(|(composed, _)| *composed == api && api.speaks(version));
     let (_, compose) = composer.ok_or(Malformed::Unspoken { api: api.name(), version })?;
     let encoding = Encoding::of(api.request_is_flexible(version));
@@ -46,6 +61,7 @@ pub fn refuse(
         version,
         code,
         message,
+        throttle_ms,
         items: 0,
         request: Reader::new(body, encoding),
         answer: answer_writer(correlation, api.answer_header_is_flexible(version), encoding),
@@ -60,11 +76,20 @@ pub fn is_refusable(api: Api, version: i16) -> bool {
     api.speaks(version) && COMPOSERS.iter().any(|(composed, _)| *composed == api)
 }
 
+/// Whether clients of this version know [`code::THROTTLING_QUOTA_EXCEEDED`](crate::error::code::THROTTLING_QUOTA_EXCEEDED),
+/// and try again by themselves (KIP-599). Others must be held back instead.
+pub fn knows_throttling_quota(api: Api, version: i16) -> bool {
+    let known_from = [(Api::CreateTopics, 6), (Api::DeleteTopics, 5), (Api::CreatePartitions, 3)];
+    api.speaks(version) && known_from.iter().any(|(knows, from)| *knows == api && version >= *from)
+}
+
 type Compose = fn(&mut Refusal<'_>) -> Result<(), Malformed>;
 
 /// Who composes what. Each writes the body up to the tag section of the message.
-static COMPOSERS: [(Api, Compose); 20] = [
+static COMPOSERS: [(Api, Compose); 23] = [
     (Api::FindCoordinator, cluster::find_coordinator),
+    (Api::CreateTopics, topics::create),
+    (Api::DeleteTopics, topics::delete),
     (Api::DescribeAcls, acls::describe),
     (Api::CreateAcls, acls::create),
     (Api::DeleteAcls, acls::delete),
@@ -73,6 +98,7 @@ static COMPOSERS: [(Api, Compose); 20] = [
     (Api::IncrementalAlterConfigs, configs::alter_incrementally),
     (Api::AlterReplicaLogDirs, partitions::alter_log_dirs),
     (Api::DescribeLogDirs, partitions::describe_log_dirs),
+    (Api::CreatePartitions, topics::grow),
     (Api::ElectLeaders, partitions::elect_leaders),
     (Api::AlterPartitionReassignments, partitions::reassign),
     (Api::ListPartitionReassignments, partitions::list_reassignments),
@@ -91,15 +117,16 @@ struct Refusal<'a> {
     version: i16,
     code: i16,
     message: &'a str,
+    throttle_ms: i32,
     items: u32,
     request: Reader<'a>,
     answer: Writer,
 }
 
 impl Refusal<'_> {
-    /// No throttling: the first field of nearly all answers.
+    /// The throttle time: the first field of nearly all answers.
     fn throttle(&mut self) {
-        self.answer.i32(0);
+        self.answer.i32(self.throttle_ms);
     }
 
     /// The code and the reason of the whole answer.
@@ -110,9 +137,16 @@ impl Refusal<'_> {
 
     /// The code and the reason of one item.
     fn item(&mut self) {
+        self.item_with_words(true);
+    }
+
+    /// The code of one item, and the reason where the version has words for it.
+    fn item_with_words(&mut self, has_words: bool) {
         self.items = self.items.saturating_add(1);
         self.answer.i16(self.code);
-        self.answer.nullable_string((self.items <= ITEMS_WITH_WORDS_MAX).then_some(self.message));
+        if has_words {
+            self.answer.nullable_string((self.items <= ITEMS_WITH_WORDS_MAX).then_some(self.message));
+        }
     }
 
     /// The count of an array of items that are answered one by one.
@@ -178,6 +212,15 @@ mod tests {
             refuse(Api::ElectLeaders, 2, CorrelationId(1), &body, code::CLUSTER_AUTHORIZATION_FAILED, &why)
                 .unwrap();
         assert!(frame.len() < 3 * body.len(), "{} for {}", frame.len(), body.len());
+    }
+
+    #[test]
+    fn the_code_of_quotas_is_known_from_the_versions_that_brought_it() {
+        let known = |api| (0..=9).filter(|version| knows_throttling_quota(api, *version)).collect::<Vec<_>>();
+        assert_eq!(known(Api::CreateTopics), [6, 7]);
+        assert_eq!(known(Api::DeleteTopics), [5, 6]);
+        assert_eq!(known(Api::CreatePartitions), [3]);
+        assert_eq!(known(Api::Produce), []);
     }
 
     #[test]

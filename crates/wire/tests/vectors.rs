@@ -6,18 +6,20 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use kafka_protocol::messages::{
     AlterClientQuotasResponse, AlterConfigsResponse, AlterPartitionReassignmentsResponse,
-    AlterReplicaLogDirsResponse, CreateAclsResponse, DeleteAclsResponse, DescribeAclsResponse,
-    DescribeClientQuotasResponse, DescribeClusterResponse, DescribeConfigsResponse, DescribeLogDirsResponse,
-    DescribeQuorumResponse, DescribeUserScramCredentialsResponse, ElectLeadersResponse,
-    FindCoordinatorResponse, IncrementalAlterConfigsResponse, ListConfigResourcesResponse,
-    ListPartitionReassignmentsResponse, UnregisterBrokerResponse, UpdateFeaturesResponse,
+    AlterReplicaLogDirsResponse, CreateAclsResponse, CreatePartitionsResponse, CreateTopicsResponse,
+    DeleteAclsResponse, DeleteTopicsResponse, DescribeAclsResponse, DescribeClientQuotasResponse,
+    DescribeClusterResponse, DescribeConfigsResponse, DescribeLogDirsResponse, DescribeQuorumResponse,
+    DescribeUserScramCredentialsResponse, ElectLeadersResponse, FindCoordinatorResponse,
+    IncrementalAlterConfigsResponse, ListConfigResourcesResponse, ListPartitionReassignmentsResponse,
+    UnregisterBrokerResponse, UpdateFeaturesResponse,
 };
 use kafka_protocol::protocol::{Decodable, Message};
 use wire::address::{Advertised, Book, CorrelationId, NodeId};
 use wire::answer::{Front, Splice, mask_broker_configs, metadata_front, rewrite};
 use wire::api::{AnswerPath, Api};
-use wire::refuse::refuse;
+use wire::refuse::{refuse, refuse_throttled};
 use wire::tail::{TailOutcome, force_consumer, rewrite_in_place};
+use wire::throttle::{Place, Raised, place, raise};
 use wire::walk::{Fed, Walker};
 
 const REFUSALS: &[&str] = &[include_str!("vectors/refusals.txt"), include_str!("vectors/refusals-3.9.1.txt")];
@@ -108,6 +110,24 @@ fn a_refusal_is_what_kafka_itself_answers() {
     }
 }
 
+#[test]
+fn a_refusal_asks_for_quiet_where_its_version_can() {
+    for [api, version, request, code, message, _] in lines::<6>(REFUSALS) {
+        let api = Api::from_key(api.parse().unwrap()).unwrap();
+        let version: i16 = version.parse().unwrap();
+        let (request, message) = (bytes(request), String::from_utf8(bytes(message)).unwrap());
+        let refused = |throttle_ms| {
+            let code = code.parse().unwrap();
+            refuse_throttled(api, version, CorrelationId(7), &request, code, &message, throttle_ms).unwrap()
+        };
+        let mut frame = refused(0);
+        let raised = raise(api, version, &mut frame[4..], 1_500);
+        let has_field = place(api, version) != Place::None;
+        assert_eq!(raised, Ok(if has_field { Raised::To(1_500) } else { Raised::NoField }));
+        assert_eq!(refused(1_500), frame, "{api} {version}");
+    }
+}
+
 /// Decodes a body to its last byte; false where the oracle does not know the version.
 fn decodes<A: Decodable + Message>(version: i16, body: &[u8]) -> bool {
     if version < A::VERSIONS.min || version > A::VERSIONS.max {
@@ -127,6 +147,9 @@ macro_rules! decode_one_of {
 fn decodes_as(api: Api, version: i16, body: &[u8]) -> bool {
     decode_one_of!(api, version, body,
         FindCoordinator => FindCoordinatorResponse,
+        CreateTopics => CreateTopicsResponse,
+        DeleteTopics => DeleteTopicsResponse,
+        CreatePartitions => CreatePartitionsResponse,
         DescribeAcls => DescribeAclsResponse,
         CreateAcls => CreateAclsResponse,
         DeleteAcls => DeleteAclsResponse,
@@ -165,6 +188,9 @@ fn a_refusal_is_also_read_by_the_other_oracle_where_it_knows_the_version() {
         }
     }
     let java_alone = [
+        (Api::CreateTopics, 0),
+        (Api::CreateTopics, 1),
+        (Api::DeleteTopics, 0),
         (Api::DescribeAcls, 0),
         (Api::CreateAcls, 0),
         (Api::DeleteAcls, 0),

@@ -21,6 +21,7 @@ final class Refusals {
     static List<String> all() {
         lines = new ArrayList<>();
         short cluster = Errors.CLUSTER_AUTHORIZATION_FAILED.code();
+        attempt(Refusals::topics);
         attempt(() -> acls(cluster));
         attempt(() -> configs(cluster));
         attempt(() -> logDirs(cluster));
@@ -32,6 +33,40 @@ final class Refusals {
         attempt(Refusals::coordinators);
         attempt(Refusals::describeCluster);
         return lines;
+    }
+
+    private static void topics() {
+        short code = Errors.THROTTLING_QUOTA_EXCEEDED.code();
+        CreateTopicsRequestData create = new CreateTopicsRequestData();
+        CreatePartitionsRequestData grow = new CreatePartitionsRequestData();
+        DeleteTopicsRequestData byName = new DeleteTopicsRequestData();
+        DeleteTopicsRequestData byState = new DeleteTopicsRequestData();
+        every(create, ApiKeys.CREATE_TOPICS, code);
+        every(grow, ApiKeys.CREATE_PARTITIONS, code);
+        every(byName, ApiKeys.DELETE_TOPICS, code);
+        for (int i = 0; i < 2; i++) {
+            String name = i == 0 ? "orders" : "zahlungen-ü";
+            CreateTopicsRequestData.CreatableTopic topic = new CreateTopicsRequestData.CreatableTopic().setName(name)
+                .setNumPartitions(i == 0 ? 12 : -1).setReplicationFactor((short) -1);
+            CreatePartitionsRequestData.CreatePartitionsTopic grown = new CreatePartitionsRequestData.CreatePartitionsTopic().setName(name).setCount(9);
+            if (i == 1) {
+                topic.assignments().add(new CreateTopicsRequestData.CreatableReplicaAssignment().setPartitionIndex(0).setBrokerIds(List.of(1, 2)));
+                topic.configs().add(new CreateTopicsRequestData.CreatableTopicConfig().setName("a").setValue(null));
+                topic.configs().add(new CreateTopicsRequestData.CreatableTopicConfig().setName("b").setValue("v"));
+                grown.setAssignments(List.of(new CreatePartitionsRequestData.CreatePartitionsAssignment().setBrokerIds(List.of(1, 2))));
+            } else {
+                grown.setAssignments(null);
+            }
+            create.topics().add(topic);
+            grow.topics().add(grown);
+            byName.topicNames().add(name);
+            byState.topics().add(new DeleteTopicsRequestData.DeleteTopicState().setName(name));
+            every(create, ApiKeys.CREATE_TOPICS, code);
+            every(grow, ApiKeys.CREATE_PARTITIONS, code);
+            every(byName, ApiKeys.DELETE_TOPICS, code);
+        }
+        byState.topics().add(new DeleteTopicsRequestData.DeleteTopicState().setName(null).setTopicId(new org.apache.kafka.common.Uuid(5, 7)));
+        every(byState, ApiKeys.DELETE_TOPICS, code);
     }
 
     private static void acls(short code) {
@@ -203,6 +238,8 @@ final class Refusals {
             data.results().forEach(result -> result.setErrorMessage(MESSAGE));
         } else if (answer instanceof AlterClientQuotasResponseData data) {
             data.entries().forEach(entry -> entry.setErrorMessage(MESSAGE));
+        } else if (answer instanceof DeleteTopicsResponseData data && version >= 5) {
+            data.responses().forEach(response -> response.setErrorMessage(MESSAGE));
         } else if (answer instanceof DescribeQuorumResponseData data && version >= 2) {
             data.setErrorMessage(MESSAGE);
         } else if (answer instanceof FindCoordinatorResponseData data) {
