@@ -1,5 +1,11 @@
 //! The gateway's own questions to brokers. What is composed here is ready to send, size included.
 
+mod quotas;
+mod topics;
+
+pub use quotas::{QuotaEntry, Quotas, quotas_request, read_quotas};
+pub use topics::{TOPICS_VERSION, Topic, read_topics, topics_by_id_request, topics_by_name_request};
+
 use crate::address::{CorrelationId, NodeId, Upstream};
 use crate::api::Api;
 use crate::error::Malformed;

@@ -2,6 +2,7 @@
 #![allow(unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![allow(clippy::field_reassign_with_default, reason = "the oracle's types cannot be written as literals")]
 
+mod asks;
 mod requests;
 mod throttles;
 
