@@ -2,6 +2,8 @@
 
 mod cluster;
 mod files;
+mod fleet;
+mod limit;
 mod listener;
 mod ports;
 mod users;
@@ -35,6 +37,8 @@ fn read(text: Text<'_>, base: &Path) -> Option<Model> {
     let users = users::read(&mut root, base);
     let drafts = cluster::read_all(&mut root, base, &users);
     ports::check(text, admin.as_ref(), &drafts);
+    let limits = limit::read_all(&mut root, &drafts);
+    let fleet = fleet::read(&mut root, base, &limits);
     root.finish();
     Some(Model {
         admin: admin.map(|bind| Admin { bind: bind.value }),
@@ -43,8 +47,8 @@ fn read(text: Text<'_>, base: &Path) -> Option<Model> {
         clusters: drafts.into_iter().map(|draft| Arc::new(draft.cluster)).collect(),
         users: Arc::new(users.into_users()),
         drain,
-        limits: Vec::new(),
-        fleet: None,
+        limits,
+        fleet,
         notes: Vec::new(),
     })
 }

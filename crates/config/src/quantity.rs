@@ -29,6 +29,25 @@ pub(crate) fn size(text: &str) -> Option<u32> {
     number.checked_mul(unit_bytes).and_then(|bytes| u32::try_from(bytes).ok())
 }
 
+/// `512B` to `1TiB`, of 64 bits.
+pub(crate) fn size64(text: &str) -> Option<u64> {
+    let (number, unit) = split(text)?;
+    let unit_bytes = match unit {
+        "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        "TiB" => 1 << 40,
+        _ => return None,
+    };
+    number.checked_mul(unit_bytes)
+}
+
+/// `64KiB/s`: bytes per second.
+pub(crate) fn byte_rate(text: &str) -> Option<u64> {
+    size64(text.strip_suffix("/s")?)
+}
+
 fn split(text: &str) -> Option<(u64, &str)> {
     let digits = text.find(|c: char| !c.is_ascii_digit())?;
     let (number, unit) = text.split_at(digits);

@@ -209,6 +209,24 @@ impl<'s, 't> Section<'s, 't> {
         }
     }
 
+    /// What TOML calls the value of a key, if it is there.
+    pub(crate) fn kind_of(&self, key: &str) -> Option<&'static str> {
+        let found = self.table.iter().find(|(name, _)| name.get_ref() == key);
+        found.map(|(_, value)| value.get_ref().type_str())
+    }
+
+    /// A number as it is written, in decimal.
+    pub(crate) fn digits(&mut self, key: &'static str, remedy: &str) -> Option<(String, Range<usize>)> {
+        let value = self.value(key)?;
+        let float = value.get_ref().as_float().map(toml::de::DeFloat::as_str);
+        let integer = value.get_ref().as_integer().filter(|integer| integer.radix() == 10);
+        let written = float.or_else(|| integer.map(toml::de::DeInteger::as_str));
+        if written.is_none() {
+            self.wrong_type(key, value, remedy);
+        }
+        written.map(|written| (written.to_owned(), value.span()))
+    }
+
     /// A part of a whole, 0.0 to 1.0.
     pub(crate) fn fraction(&mut self, key: &'static str, default: f64) -> f64 {
         let Some(value) = self.value(key) else { return default };
@@ -242,7 +260,7 @@ impl<'s, 't> Section<'s, 't> {
         self.quantity(key, quantity::size, [least, most], &remedy).unwrap_or(default)
     }
 
-    fn quantity<Q: PartialOrd>(
+    pub(crate) fn quantity<Q: PartialOrd>(
         &mut self,
         key: &'static str,
         read: impl Fn(&str) -> Option<Q>,
@@ -321,17 +339,23 @@ impl<'s, 't> Section<'s, 't> {
             if self.known.iter().any(|known| known == name) {
                 continue;
             }
-            let near = self.known.iter().map(|known| (distance(known, name), *known)).min();
-            let remedy = match near {
-                Some((distance, known)) if distance <= 1 + name.len() / 4 => {
-                    format!("did you mean `{known}`?")
-                }
-                _ => format!("remove it, or write one of {}", self.known.join(", ")),
-            };
+            let remedy = near(name, &self.known)
+                .unwrap_or_else(|| format!("remove it, or write one of {}", self.known.join(", ")));
             let what = format!("`{}` is no key of {}", name.escape_debug(), self.title);
             self.fault(&key.span(), what, remedy);
         }
     }
+}
+
+/// What was probably meant, if any of the known words is near.
+fn near(name: &str, known: &[&str]) -> Option<String> {
+    let (distance, known) = known.iter().map(|known| (distance(known, name), *known)).min()?;
+    (distance <= 1 + name.len() / 4).then(|| format!("did you mean `{known}`?"))
+}
+
+/// What to write instead of a word that is none of the known ones.
+pub(crate) fn nearest(name: &str, known: &[&str]) -> String {
+    near(name, known).unwrap_or_else(|| format!("write one of {}", known.join(", ")))
 }
 
 /// Edits between two names (Levenshtein).

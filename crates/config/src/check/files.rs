@@ -24,6 +24,19 @@ pub(super) enum Origin {
     Elsewhere,
 }
 
+/// As [`password`], where there may be none.
+pub(super) fn password_if(section: &mut Section<'_, '_>, base: &Path) -> Option<Password> {
+    let keys = ["password", "password_file", "password_env"];
+    if keys.iter().any(|key| section.has(key)) {
+        return password(section, base);
+    }
+    // Asked for, so that they are known to be keys.
+    for key in keys {
+        section.string(key, "\"…\"");
+    }
+    None
+}
+
 /// Reads one of `password`, `password_file` and `password_env`; none and several are faults.
 pub(super) fn password(section: &mut Section<'_, '_>, base: &Path) -> Option<Password> {
     let example = "\"…\"";
