@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use config::Model;
 use policy::credential::Settled;
+use policy::quota::Rules;
 
 use crate::cluster::{Cluster, Spec};
 use crate::listener::{self, Bound, Door, Entry, Listener};
@@ -82,7 +83,13 @@ impl Plan {
                 cluster.removed.notify_one();
             }
         }
-        gateway.apply(Live { model: self.model, users: self.users, clusters });
+        // The same limits stay the same object, so that nobody looks for buckets anew.
+        let rules = if before.rules.iter().map(|rule| &rule.limit).eq(&self.model.limits) {
+            Arc::clone(&before.rules)
+        } else {
+            Arc::new(Rules::new(&self.model.limits, &before.rules))
+        };
+        gateway.apply(Live { model: self.model, users: self.users, rules, clusters });
     }
 }
 

@@ -17,6 +17,7 @@ use crate::auth;
 use crate::cluster::Offer;
 use crate::ended::{Ended, Why};
 use crate::frames::Frames;
+use crate::limits::Limits;
 use crate::listener::{Entry, Place};
 use crate::live::{Gateway, Phase};
 use crate::metrics::Counts;
@@ -41,6 +42,8 @@ pub struct Session {
     pub ends_at: Option<Instant>,
     /// Its thread's counts.
     pub counts: Counts,
+    /// What it may do how often.
+    pub limits: Limits,
     pub(crate) login: auth::Login,
     principal: RefCell<Arc<str>>,
     privilege: Cell<Privilege>,
@@ -58,6 +61,7 @@ impl Session {
         let anonymous: Arc<str> = Arc::from(config::ANONYMOUS);
         let session = Self {
             counts: Counts::new(&place.cluster.shards, worker),
+            limits: Limits::new(&gateway.live().rules, gateway.clock),
             login: auth::Login::default(),
             privilege: Cell::new(place.cluster.spec().privilege(&anonymous)),
             principal: RefCell::new(anonymous),
@@ -83,6 +87,7 @@ impl Session {
     pub(crate) fn set_principal(&self, principal: Arc<str>) {
         self.privilege.set(self.place.cluster.spec().privilege(&principal));
         *self.principal.borrow_mut() = principal;
+        self.limits.forget();
     }
 
     /// What the client may do.
@@ -202,7 +207,7 @@ pub async fn serve(accepted: Accepted) {
     close(&report);
 }
 
-/// Everything before the pump, under one timeout: TLS, then the login. No broker is dialled here.
+/// Everything before the pump: limits of connections, then under one timeout TLS and the login. No broker is dialled here.
 async fn open(
     client: std::net::TcpStream,
     door: &crate::listener::Door,
@@ -226,12 +231,16 @@ async fn open(
         }
         Ok((stream, frames.into_unread()))
     };
+    let admitted = async {
+        session.limits.enter(session, false).await?;
+        let opened = tokio::time::timeout(session.listener.login_timeout, opening).await;
+        let opened = opened.unwrap_or_else(|_| Err(Ended::client(Why::LoginTimeout)))?;
+        session.limits.enter(session, true).await?;
+        Ok(opened)
+    };
     let mut changes = session.gateway.changes();
     tokio::select! {
-        opened = tokio::time::timeout(session.listener.login_timeout, opening) => match opened {
-            Ok(opened) => opened,
-            Err(_) => Err(Ended::client(Why::LoginTimeout)),
-        },
+        opened = admitted => opened,
         // Who is not known yet was promised nothing.
         _ = changes.wait_for(|phase| *phase != Phase::Serving) => Err(Ended::gateway(Why::Shutdown)),
     }

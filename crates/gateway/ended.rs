@@ -63,6 +63,8 @@ pub enum Why {
     Stalled,
     /// The connection reached its maximum age.
     Age,
+    /// A limit of connections was exceeded for longer than it lets wait.
+    Limited,
     /// The topology was not learned in time.
     NoTopology,
     /// The broker could not be reached in time.
@@ -103,6 +105,7 @@ impl Why {
             Self::Idle => "idle",
             Self::Stalled => "stalled",
             Self::Age => "age",
+            Self::Limited => "limited",
             Self::NoTopology => "no-topology",
             Self::Unreachable => "unreachable",
             Self::BrokerLogin => "broker-login",
@@ -157,7 +160,7 @@ impl Ended {
     /// True for ends that an operator need not look at.
     pub fn is_ordinary(&self) -> bool {
         match self.why {
-            Why::Closed | Why::Idle | Why::Age | Why::Removed | Why::Shutdown => true,
+            Why::Closed | Why::Idle | Why::Age | Why::Limited | Why::Removed | Why::Shutdown => true,
             Why::Io | Why::CutOff => self.side != Side::Broker,
             Why::Unanswered
             | Why::Tls

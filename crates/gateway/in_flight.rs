@@ -33,6 +33,8 @@ pub struct Asked {
     pub correlation: CorrelationId,
     /// How the answer is treated.
     pub treatment: Treatment,
+    /// Whether it holds slots of limits until it is answered.
+    pub slotted: bool,
     /// When the request's first bytes were read.
     pub read_at: Instant,
     /// When the request's last byte left for the broker; until then equal to `read_at`.

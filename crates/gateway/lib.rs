@@ -13,6 +13,7 @@ pub mod demo;
 pub mod ended;
 pub mod frames;
 pub mod in_flight;
+pub mod limits;
 pub mod listener;
 pub mod live;
 pub mod logging;

@@ -2,17 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
 use config::Model;
 use policy::access::Privilege;
 use policy::credential::Settled;
+use policy::quota::Rules;
 use policy::remembered::Remembered;
 use tokio::sync::{Semaphore, watch};
 
 use crate::cluster::Cluster;
 use crate::conn::Session;
+use crate::limits::Clock;
 use crate::metrics::Metrics;
 use crate::verify::Verifier;
 
@@ -34,6 +37,8 @@ pub struct Live {
     pub model: Arc<Model>,
     /// Its users, every credential in its stored form.
     pub users: Arc<Settled>,
+    /// Its limits, with what was counted so far.
+    pub rules: Arc<Rules>,
     /// The clusters by name. A cluster that a reload keeps is the same object before and after.
     pub clusters: BTreeMap<Arc<str>, Arc<Cluster>>,
 }
@@ -54,6 +59,10 @@ pub struct Gateway {
     pub metrics: Metrics,
     /// One permit per connection.
     pub connections: Arc<Semaphore>,
+    /// Time as limits count it.
+    pub clock: Clock,
+    /// Connections that limits hold at the door.
+    pub held: AtomicUsize,
 }
 
 impl Gateway {
@@ -62,7 +71,16 @@ impl Gateway {
         let connections = Arc::new(Semaphore::new(live.model.process.connections_max));
         let (changes, _) = watch::channel(Phase::Serving);
         let metrics = Metrics::default();
-        Self { live: ArcSwap::from_pointee(live), changes, remembered, verifier, metrics, connections }
+        Self {
+            live: ArcSwap::from_pointee(live),
+            changes,
+            remembered,
+            verifier,
+            metrics,
+            connections,
+            clock: Clock::default(),
+            held: AtomicUsize::new(0),
+        }
     }
 
     /// The configuration as applied now.

@@ -119,13 +119,21 @@ impl Intake {
         self.end += n;
     }
 
-    /// Puts bytes that were read elsewhere in front of all others. Called once, before the first read.
+    /// Puts bytes that were read before in front of all others, into an intake that is empty.
     pub fn seed(&mut self, early: &[u8]) {
         let n = early.len().min(BUFFER_BYTES);
         if n > 0 {
             self.space()[..n].copy_from_slice(&early[..n]);
             self.filled(n);
         }
+    }
+
+    /// Takes everything out and gives the buffer back, for a long wait; [`Intake::seed`] ends it. None may be ready.
+    pub fn park(&mut self) -> Vec<u8> {
+        debug_assert!(self.start == self.ready);
+        let rest = self.rest().to_vec();
+        *self = Self::default();
+        rest
     }
 
     /// True when no byte is held. An idle intake holds no buffer.

@@ -88,6 +88,7 @@ impl Process {
         let empty = Live {
             model: Arc::new(model.clone()),
             users: Arc::new(settle(&config::Users::default(), None)?),
+            rules: Arc::default(),
             clusters: std::collections::BTreeMap::new(),
         };
         let plan = Plan::new(model, users, &empty.clusters).map_err(StartError::Obstacles)?;

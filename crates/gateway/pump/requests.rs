@@ -1,6 +1,7 @@
 //! From the client to the broker: heads are read, what is owed is noted, bytes flow on unheld.
 
 mod begin;
+mod limit;
 
 use std::task::Poll;
 use std::time::Instant;
@@ -106,9 +107,14 @@ impl Pump {
     /// Reads more from the client, unless a drain finds it between frames. Cancel-safe: a byte that was read is in
     /// the intake.
     async fn fill_from_client(&self, intake: &mut Intake, at_boundary: bool) -> Result<Filled, Ended> {
+        let mut rest = None;
         std::future::poll_fn(|cx| {
             if at_boundary && self.draining.get().is_some() {
                 return Poll::Ready(Ok(Filled::Drained));
+            }
+            if at_boundary && self.session.limits.pause.poll(cx, &mut rest).is_pending() {
+                intake.release_if_empty();
+                return Poll::Pending;
             }
             let space = intake.space();
             if space.is_empty() {
@@ -123,6 +129,7 @@ impl Pump {
                 }
                 Poll::Ready(Err(error)) => Poll::Ready(Err(Ended::client(Why::Io).because(error))),
                 Poll::Pending => {
+                    self.session.limits.pause.read_dry();
                     intake.release_if_empty();
                     self.in_flight.release_if_empty();
                     Poll::Pending
@@ -169,9 +176,15 @@ impl Pump {
             self.in_flight.space().await;
             return Ok(Flow::On);
         }
+        if !self.session.limits.is_off()
+            && let Some(flow) = self.pass_limits(intake, run).await?
+        {
+            return Ok(flow);
+        }
         match self.begin(intake.rest(), run.now)? {
             Begun::More => Ok(Flow::More),
             Begun::Frame(ahead, begun) => {
+                self.session.limits.begun(matches!(begun, Frame::Gathering { .. }));
                 intake.pass(ahead);
                 *frame = begun;
                 Ok(Flow::On)
@@ -194,6 +207,7 @@ impl Pump {
         let gathered = std::mem::take(gathered);
         *frame = Frame::Boundary;
         self.gathered(gathered, run.now).await?;
+        self.session.limits.dealt_with();
         run.first = self.in_flight.next_name();
         Ok(Flow::On)
     }

@@ -50,7 +50,10 @@ impl Pump {
             return Some((Side::Gateway, Why::Shutdown, within));
         }
         match live.still_welcome(session) {
-            Ok(privilege) => session.set_privilege(privilege),
+            Ok(privilege) => {
+                session.set_privilege(privilege);
+                session.limits.follow(&live.rules, session);
+            }
             Err(Drained) => return Some((Side::Gateway, Why::Removed, live.model.drain.reload)),
         }
         match session.ends_at {

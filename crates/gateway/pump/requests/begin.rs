@@ -231,6 +231,7 @@ impl Pump {
             version,
             correlation,
             treatment,
+            slotted: self.session.limits.in_flight(),
             read_at: now,
             sent_at: now,
         }));

@@ -6,6 +6,7 @@ use wire::answer::{self, Front, Splice};
 use wire::api::{AnswerPath, Api, top_error};
 use wire::error::code::NONE;
 use wire::tail::{self, TailOutcome};
+use wire::throttle;
 use wire::walk::{Fed, Walker};
 use wire::{Book, NodeId};
 
@@ -52,11 +53,11 @@ impl Pump {
     /// Matches an answer's head to what is owed and decides how it travels.
     pub(super) fn begin_answer(
         &self,
-        unread: &[u8],
+        unread: &mut [u8],
         now: Instant,
         timed: &mut Timed,
     ) -> Result<Begun, Ended> {
-        let Some((size, frame)) = unread.split_first_chunk::<SIZE_BYTES>() else {
+        let Some((size, frame)) = unread.split_first_chunk_mut::<SIZE_BYTES>() else {
             return Ok(Begun::More);
         };
         let Some(correlation) = frame.first_chunk::<4>() else { return Ok(Begun::More) };
@@ -73,8 +74,11 @@ impl Pump {
             return Err(Ended::broker(Why::BadAnswer).because("an answer to another question"));
         }
         let there = frame.len().min(size);
-        let begun = self.treat(asked, size, &frame[..there])?;
+        let mut begun = self.treat(asked, size, &frame[..there])?;
         if !matches!(begun, Begun::More) {
+            if asked.slotted || !self.session.limits.is_off() {
+                self.limit_answer(asked, size, &mut frame[..there], &mut begun, now);
+            }
             self.in_flight.pop_asked();
             if top_error(asked.api, asked.version, &frame[..there]).is_some_and(|error| error != NONE) {
                 self.session.counts.failed(asked.api);
@@ -84,6 +88,24 @@ impl Pump {
             timed.note(self, asked.api, asked.sent_at.saturating_duration_since(asked.read_at));
         }
         Ok(begun)
+    }
+
+    /// Charges an answer that begins, and tells the client in it for how long it is not read from.
+    fn limit_answer(&self, asked: Asked, size: usize, frame: &mut [u8], begun: &mut Begun, now: Instant) {
+        let Asked { api, version, slotted, .. } = asked;
+        let limits = &self.session.limits;
+        if slotted {
+            limits.landed();
+        }
+        limits.answered(api, SIZE_BYTES + size, &self.session, now);
+        let Some(throttle) = limits.throttle(api, now) else { return };
+        let throttle_ms = i32::try_from(throttle.as_millis()).unwrap_or(i32::MAX);
+        let frame = match begun {
+            Begun::Instead { bytes, .. } => bytes.get_mut(SIZE_BYTES..).unwrap_or_default(),
+            Begun::Frame(..) | Begun::More => frame,
+        };
+        // Where the field is not at hand, the pause says the same.
+        let _ = throttle::raise(api, version, frame, throttle_ms);
     }
 
     /// How the answer to `asked` travels; `frame` is what is there of its `size` bytes.

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Nanoseconds since the caller's beginning of time, or between two such moments.
 pub type Nanos = u64;
 
-/// Debt that is remembered; what would add to more passes uncounted. Without an end, a flood that the longest pause can't
+/// Debt that is remembered; what would add to more is not counted. Without an end, a flood that the longest pause can't
 /// hold back would throttle its sender for hours after its end.
 pub const DEBT_MAX: Nanos = 300 * 1_000_000_000;
 
@@ -119,9 +119,6 @@ impl Bucket {
                 let mut seen = until.load(Ordering::Relaxed);
                 loop {
                     let (wait, next) = turn(pace, seen, step, now);
-                    if wait > pace.debt_max() {
-                        return wait;
-                    }
                     match until.compare_exchange_weak(seen, next, Ordering::Relaxed, Ordering::Relaxed) {
                         Ok(_) => return wait,
                         Err(other) => seen = other,
@@ -222,18 +219,19 @@ impl Bucket {
 
 /// How long a taker has to wait, and the moment up to which the limit is then spoken for.
 fn turn(pace: Pace, until: Nanos, step: Nanos, now: Nanos) -> (Nanos, Nanos) {
+    let most = now.saturating_add(pace.debt_max());
     match pace {
         Pace::Rate { burst, .. } => {
             let next = until.max(now).saturating_add(step);
             let allowed = now.saturating_add(pace.time_of(burst).max(step));
-            (next.saturating_sub(allowed), next)
+            (next.saturating_sub(allowed), next.min(most.saturating_add(pace.time_of(burst)).max(until)))
         }
         Pace::Fixed { window, .. } | Pace::Sliding { window, .. } => {
             let window = window.max(1);
             let start = now - now % window;
             let taken = until.max(start);
             let opens = taken - taken % window;
-            (opens.saturating_sub(now), taken.saturating_add(step))
+            (opens.saturating_sub(now), taken.saturating_add(step).min(most.max(taken)))
         }
     }
 }

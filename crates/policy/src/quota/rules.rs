@@ -152,6 +152,13 @@ impl Rules {
         self.0.iter().flat_map(|rule| rule.handles(who, now)).collect()
     }
 
+    /// The buckets that a connection itself is charged to: before its login those that do not look at the principal, after
+    /// it those that do.
+    pub fn at_door(&self, who: &Who<'_>, is_known: bool, now: Nanos) -> Vec<Handle> {
+        let rules = self.0.iter().filter(|rule| rule.looks_at_principals() == is_known);
+        rules.flat_map(|rule| rule.handles(who, now)).collect()
+    }
+
     /// Forgets buckets that nobody holds and that forgetting changes nothing about.
     pub fn forget_idle(&self, now: Nanos) {
         for rule in &self.0 {
@@ -170,6 +177,13 @@ impl Used {
 }
 
 impl Rule {
+    fn looks_at_principals(&self) -> bool {
+        let limit = &self.limit;
+        limit.by.contains(&Key::Principal)
+            || !limit.matches.principal.is_empty()
+            || limit.overrides.iter().any(|over| over.principal.is_some())
+    }
+
     /// Whether the rule looks at topics.
     pub fn looks_at_topics(&self) -> bool {
         self.limit.by.contains(&Key::Topic) || !self.limit.matches.topic.is_empty()

@@ -1,0 +1,402 @@
+//! What limits do to one connection: which buckets its requests are charged to, and when it is not read from.
+//!
+//! Buckets are found once per connection and API. A limit on requests holds the request that has to wait, before anything
+//! of it goes on; what is charged afterwards (bytes) makes a pause, in which nothing more is taken from the client. One
+//! wait is at most the limit's `max_throttle`; what is left of it is debt, which the bucket keeps.
+
+mod door;
+mod pause;
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::Poll;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use config::limit::{Key, Mode};
+use policy::quota::rules::Used;
+use policy::quota::{Handle, Measure, Nanos, Rules, Slots, Waiter, Who};
+use wire::Api;
+
+use crate::conn::Session;
+
+pub use pause::Pause;
+
+/// Tells moments as limits count them: nanoseconds of Unix time, so that the windows of all replicas are the same, which
+/// never go back.
+#[derive(Clone, Copy)]
+pub struct Clock {
+    start: Instant,
+    unix: Nanos,
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self { start: Instant::now(), unix: nanos(unix) }
+    }
+}
+
+impl Clock {
+    /// A moment as limits count it.
+    pub fn at(&self, moment: Instant) -> Nanos {
+        self.unix.saturating_add(nanos(moment.saturating_duration_since(self.start)))
+    }
+}
+
+fn nanos(time: Duration) -> Nanos {
+    Nanos::try_from(time.as_nanos()).unwrap_or(Nanos::MAX)
+}
+
+/// The buckets that requests of one API are charged to.
+pub struct Charged {
+    api: Api,
+    handles: Vec<Handle>,
+    /// What has to be done for them, so that a request asks only for that.
+    takes: bool,
+    holds_slots: bool,
+}
+
+/// The limits of one connection.
+pub struct Limits {
+    clock: Clock,
+    rules: RefCell<Arc<Rules>>,
+    /// Whether there is any.
+    on: Cell<bool>,
+    asks_client_id: Cell<bool>,
+    client_id: RefCell<Box<str>>,
+    /// The APIs that this connection has used, few.
+    by_api: RefCell<Vec<Rc<Charged>>>,
+    /// When the client is not read from.
+    pub pause: Pause,
+    /// Whether the request at hand has been charged: it may take several looks until its head is complete.
+    admitted: Cell<bool>,
+    /// Whose slots the request at hand has to hold, and how many of them it holds already,
+    slots: RefCell<Option<Rc<Charged>>>,
+    held: Cell<usize>,
+    /// and of those in flight, in their order.
+    in_flight: RefCell<VecDeque<Rc<Charged>>>,
+    /// What the connection itself is charged to, and holds slots of.
+    door: RefCell<Vec<Handle>>,
+}
+
+/// What the limits say to a request.
+pub enum Admission {
+    /// Its head has to be seen first.
+    More,
+    /// It may go.
+    Go,
+    /// It may go then.
+    At(Instant),
+}
+
+impl Limits {
+    /// Those of `rules` for a connection.
+    pub fn new(rules: &Arc<Rules>, clock: Clock) -> Self {
+        let limits = Self {
+            clock,
+            rules: RefCell::default(),
+            on: Cell::new(false),
+            asks_client_id: Cell::new(false),
+            client_id: RefCell::default(),
+            by_api: RefCell::default(),
+            pause: Pause::default(),
+            admitted: Cell::new(false),
+            slots: RefCell::default(),
+            held: Cell::new(0),
+            in_flight: RefCell::default(),
+            door: RefCell::default(),
+        };
+        limits.set_rules(rules);
+        limits
+    }
+
+    /// Takes over the rules of a reload: at once, for the next request.
+    pub fn follow(&self, rules: &Arc<Rules>, session: &Session) {
+        if !Arc::ptr_eq(&self.rules.borrow(), rules) {
+            self.set_rules(rules);
+            self.pause.end();
+            self.count_again(session);
+        }
+    }
+
+    fn set_rules(&self, rules: &Arc<Rules>) {
+        self.on.set(!rules.is_empty());
+        let asks = rules.iter().any(|rule| {
+            let limit = &rule.limit;
+            limit.by.contains(&Key::ClientId)
+                || !limit.matches.client_id.is_empty()
+                || limit.overrides.iter().any(|over| over.client_id.is_some())
+        });
+        self.asks_client_id.set(asks);
+        *self.rules.borrow_mut() = Arc::clone(rules);
+        self.forget();
+    }
+
+    /// Finds all buckets anew: the principal or the client id is another.
+    pub fn forget(&self) {
+        self.by_api.borrow_mut().clear();
+    }
+
+    /// Whether nothing is limited.
+    pub fn is_off(&self) -> bool {
+        !self.on.get()
+    }
+
+    /// Whether the head's client id has to be told.
+    pub fn asks_client_id(&self) -> bool {
+        self.asks_client_id.get()
+    }
+
+    /// The client id of the request at hand.
+    pub fn set_client_id(&self, client_id: &[u8]) {
+        if self.client_id.borrow().as_bytes() != client_id {
+            *self.client_id.borrow_mut() = String::from_utf8_lossy(client_id).into();
+            self.forget();
+        }
+    }
+
+    /// Whether the request at hand was charged already.
+    pub fn has_admitted(&self) -> bool {
+        self.admitted.get()
+    }
+
+    /// The request at hand begins its way: the next one is charged anew. Unless it is gathered first, it is by now in
+    /// flight, or nobody answers it.
+    pub fn begun(&self, is_gathered: bool) {
+        self.admitted.set(false);
+        if !is_gathered {
+            self.dealt_with();
+        }
+    }
+
+    /// Charges a request of `size` bytes before it goes on, and says when it may.
+    pub fn admit(&self, api: Api, size: usize, session: &Session, now: Instant) -> Admission {
+        self.admitted.set(true);
+        let charged = self.charged(api, session, now);
+        self.pause.carries(api);
+        if charged.handles.is_empty() {
+            return Admission::Go;
+        }
+        let at = self.clock.at(now);
+        let mut wait = Duration::ZERO;
+        if charged.takes {
+            for handle in &charged.handles {
+                match handle.measure {
+                    Measure::Requests => wait = wait.max(take(handle, api, at)),
+                    Measure::ProduceBytes => self.charge(handle, size, now),
+                    Measure::FetchBytes
+                    | Measure::Records
+                    | Measure::Mutations
+                    | Measure::InFlight
+                    | Measure::Open
+                    | Measure::Connections => {}
+                }
+            }
+        }
+        if charged.holds_slots {
+            *self.slots.borrow_mut() = Some(charged);
+        }
+        if wait.is_zero() || api.is_pressing() || !self.pause.may_begin() {
+            return Admission::Go;
+        }
+        Admission::At(now + wait)
+    }
+
+    /// Charges what an answer costs, before its first byte goes to the client.
+    pub fn answered(&self, api: Api, size: usize, session: &Session, now: Instant) {
+        let charged = self.charged(api, session, now);
+        if charged.takes {
+            for handle in charged.handles.iter().filter(|handle| handle.measure == Measure::FetchBytes) {
+                self.charge(handle, size, now);
+            }
+        }
+    }
+
+    /// How long the client should be told to be quiet, in an answer of `api`.
+    pub fn throttle(&self, api: Api, now: Instant) -> Option<Duration> {
+        let until = self.pause.until()?;
+        let is_limited = |charged: &Rc<Charged>| charged.api == api && charged.takes;
+        if api.is_pressing() || !self.by_api.borrow().iter().any(is_limited) {
+            return None;
+        }
+        Some(until.saturating_duration_since(now)).filter(|rest| !rest.is_zero())
+    }
+
+    /// The buckets of an API, found the first time.
+    fn charged(&self, api: Api, session: &Session, now: Instant) -> Rc<Charged> {
+        let mut by_api = self.by_api.borrow_mut();
+        if let Some(at) = by_api.iter().position(|charged| charged.api == api) {
+            return Rc::clone(&by_api[at]);
+        }
+        let (principal, client_id) = (session.principal(), self.client_id.borrow());
+        let who = who(session, &principal, &client_id, Some(api));
+        let mut handles = self.rules.borrow().applying(&who, self.clock.at(now));
+        handles.retain(|handle| handle.measure != Measure::InFlight || !api.is_pressing());
+        let holds_slots = handles.iter().any(|handle| handle.measure == Measure::InFlight);
+        let takes = handles.iter().any(|handle| handle.measure != Measure::InFlight);
+        let charged = Rc::new(Charged { api, handles, takes, holds_slots });
+        by_api.push(Rc::clone(&charged));
+        charged
+    }
+
+    /// Charges what cannot be held back any more; debt makes a pause.
+    fn charge(&self, handle: &Handle, cost: usize, now: Instant) {
+        let Used::Paced(pace, bucket) = &*handle.used else { return };
+        let (at, cost) = (self.clock.at(now), cost as u64);
+        let rule = &handle.rule;
+        if rule.limit.mode == Mode::Observe {
+            if bucket.debt(*pace, at) > 0 {
+                observed(handle);
+            } else {
+                bucket.charge(*pace, cost, at);
+            }
+            return;
+        }
+        let debt = bucket.charge(*pace, cost, at);
+        if debt > 0 {
+            let added = self.pause.extend(now, Duration::from_nanos(debt), rule.limit.max_throttle);
+            rule.tally.throttled(nanos(added));
+        }
+    }
+
+    /// Whether the request at hand has to hold slots.
+    pub fn wants_slots(&self) -> bool {
+        self.slots.borrow().is_some()
+    }
+
+    /// Waits for the slots that the request at hand has to hold while it is in flight. Slots are taken in the order of the
+    /// limits, everywhere the same, so that no two requests wait for each other.
+    ///
+    /// What waits here is not read on, whatever it takes; but behind it may stand what a group's life hangs on, so on a
+    /// connection that carries such calls it waits no longer than the limit's longest pause.
+    pub async fn take_slots(&self) {
+        let Some(charged) = self.slots.borrow().clone() else { return };
+        for (handle, slots) in charged.slots() {
+            self.held.set(self.held.get() + 1);
+            if slots.try_take(handle.at_once) {
+                continue;
+            }
+            // Not held while it is waited for: the connection may end meanwhile.
+            self.held.set(self.held.get() - 1);
+            let limit = &handle.rule.limit;
+            if limit.mode == Mode::Observe {
+                observed(handle);
+                slots.take_anyway();
+                self.held.set(self.held.get() + 1);
+                continue;
+            }
+            let since = Instant::now();
+            let mut waiter = Waiter::new(slots, handle.at_once);
+            let come = std::future::poll_fn(|cx| waiter.poll(cx));
+            if self.pause.is_of_a_group() {
+                if tokio::time::timeout(limit.max_throttle, come).await.is_err() {
+                    slots.take_anyway();
+                }
+            } else {
+                come.await;
+            }
+            self.held.set(self.held.get() + 1);
+            handle.rule.tally.throttled(nanos(since.elapsed()));
+        }
+    }
+
+    /// The request at hand is in flight, with its slots; says whether it has any.
+    pub fn in_flight(&self) -> bool {
+        let Some(charged) = self.slots.borrow_mut().take() else { return false };
+        self.held.set(0);
+        self.in_flight.borrow_mut().push_back(charged);
+        true
+    }
+
+    /// The request at hand has been dealt with, and is not in flight.
+    pub fn dealt_with(&self) {
+        if let Some(charged) = self.slots.borrow_mut().take() {
+            charged.release(self.held.take());
+        }
+    }
+
+    /// The first of those in flight with slots is answered.
+    pub fn landed(&self) {
+        if let Some(charged) = self.in_flight.borrow_mut().pop_front() {
+            charged.release(usize::MAX);
+        }
+    }
+
+    /// Waits until `until`, or until `stop` says that there is no reason to any more.
+    pub async fn hold(&self, until: Instant, stop: impl Fn() -> bool) {
+        let mut sleep = pin!(tokio::time::sleep_until(until.into()));
+        std::future::poll_fn(|cx| if stop() { Poll::Ready(()) } else { sleep.as_mut().poll(cx) }).await;
+        self.pause.was_held(Instant::now());
+    }
+}
+
+impl Charged {
+    /// The slots that a request of this API has to hold, in the order of the limits.
+    fn slots(&self) -> impl Iterator<Item = (&Handle, &Slots)> {
+        self.handles.iter().filter_map(|handle| match (handle.measure, &*handle.used) {
+            (Measure::InFlight, Used::Slots(slots)) => Some((handle, slots)),
+            _ => None,
+        })
+    }
+
+    /// Gives the first `held` of them back.
+    fn release(&self, held: usize) {
+        self.slots().take(held).for_each(|(handle, slots)| slots.release(handle.at_once));
+    }
+}
+
+impl Drop for Limits {
+    fn drop(&mut self) {
+        self.dealt_with();
+        while !self.in_flight.borrow().is_empty() {
+            self.landed();
+        }
+        self.leave();
+    }
+}
+
+/// Whom a request of this API is from; `None` for the connection itself.
+fn who<'a>(session: &'a Session, principal: &'a str, client_id: &'a str, api: Option<Api>) -> Who<'a> {
+    Who {
+        principal,
+        client_id,
+        address: session.peer.ip(),
+        cluster: &session.place.cluster.name,
+        listener: session.listener.bind,
+        topic: None,
+        group: None,
+        api,
+    }
+}
+
+/// Takes one request from a bucket, and says how long it has to wait.
+fn take(handle: &Handle, api: Api, at: Nanos) -> Duration {
+    let Used::Paced(pace, bucket) = &*handle.used else { return Duration::ZERO };
+    let limit = &handle.rule.limit;
+    if limit.mode == Mode::Observe {
+        if bucket.wait(*pace, 1, at) > 0 {
+            observed(handle);
+        } else {
+            bucket.take(*pace, 1, at);
+        }
+        return Duration::ZERO;
+    }
+    let wait = Duration::from_nanos(bucket.take(*pace, 1, at)).min(limit.max_throttle);
+    if !wait.is_zero() && !api.is_pressing() {
+        handle.rule.tally.throttled(nanos(wait));
+    }
+    wait
+}
+
+/// Counts what an observed limit would have done, and says so in the log now and then.
+fn observed(handle: &Handle) {
+    let before = handle.rule.tally.observed.fetch_add(1, Ordering::Relaxed);
+    if before.is_power_of_two() || before == 0 {
+        let limit = &*handle.rule.limit.name;
+        tracing::info!(limit, times = before + 1, "an observed limit would have throttled");
+    }
+}

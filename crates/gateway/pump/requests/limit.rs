@@ -1,0 +1,89 @@
+//! Limits at the boundary of two requests: what the next one has to wait for.
+
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Instant;
+
+use wire::Api;
+use wire::head;
+
+use super::{Flow, Run, malformed};
+use crate::ended::Ended;
+use crate::frames::SIZE_BYTES;
+use crate::limits::Admission;
+use crate::pool::Intake;
+use crate::pump::Pump;
+
+impl Pump {
+    /// Lets the next request wait as limits want it. `None` when it may begin.
+    pub(super) async fn pass_limits(
+        &self,
+        intake: &mut Intake,
+        run: &mut Run,
+    ) -> Result<Option<Flow>, Ended> {
+        let limits = &self.session.limits;
+        if limits.has_admitted() {
+            return Ok(None);
+        }
+        if let Some(until) = limits.pause.is_on().filter(|until| *until > run.now) {
+            self.stand(intake, run, until).await?;
+            return Ok(Some(Flow::On));
+        }
+        match self.admit(intake.rest(), run.now)? {
+            Admission::More => return Ok(Some(Flow::More)),
+            Admission::Go => {}
+            Admission::At(until) => self.stand(intake, run, until).await?,
+        }
+        if limits.wants_slots() {
+            self.send_on(intake, run).await?;
+            let mut slots = pin!(limits.take_slots());
+            let stops = std::future::poll_fn(|cx| {
+                if self.draining.get().is_some() { Poll::Ready(()) } else { slots.as_mut().poll(cx) }
+            });
+            stops.await;
+            run.now = Instant::now();
+        }
+        // What it waited for may have been a drain.
+        Ok(self.draining.get().is_some().then_some(Flow::Drained))
+    }
+
+    /// Charges the request that begins with these bytes.
+    fn admit(&self, unread: &[u8], now: Instant) -> Result<Admission, Ended> {
+        let session = &self.session;
+        if session.login.awaits_token() {
+            return Ok(Admission::Go);
+        }
+        let Some((size, frame)) = unread.split_first_chunk::<SIZE_BYTES>() else {
+            return Ok(Admission::More);
+        };
+        // A size that cannot be is told by whoever begins the request.
+        let size = usize::try_from(i32::from_be_bytes(*size)).unwrap_or(0);
+        let frame = &frame[..frame.len().min(size)];
+        let Some(prefix) = head::request_prefix(frame) else {
+            return Ok(if frame.len() < size { Admission::More } else { Admission::Go });
+        };
+        let Some(api) = Api::from_key(prefix.key) else { return Ok(Admission::Go) };
+        if session.limits.asks_client_id() {
+            let flexible = api.request_is_flexible(prefix.version);
+            match head::request_head(frame, flexible).map_err(malformed)? {
+                Some(head) => session.limits.set_client_id(head.client_id.unwrap_or_default()),
+                None if frame.len() < size => return Ok(Admission::More),
+                None => return Ok(Admission::Go),
+            }
+        }
+        Ok(session.limits.admit(api, SIZE_BYTES + size, session, now))
+    }
+
+    /// Stands still between two requests until then. What was read is put aside meanwhile, so that who waits holds no
+    /// buffer.
+    async fn stand(&self, intake: &mut Intake, run: &mut Run, until: Instant) -> Result<(), Ended> {
+        self.send_on(intake, run).await?;
+        let unread = intake.park();
+        // Nothing moves until then, and that is not idleness.
+        self.moved_at.set(until);
+        self.session.limits.hold(until, || self.draining.get().is_some()).await;
+        intake.seed(&unread);
+        run.now = Instant::now();
+        Ok(())
+    }
+}
