@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::net::TcpListener;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
@@ -81,7 +81,8 @@ fn respond(request: &Request<Incoming>, gateway: &Gateway) -> Response<Full<Byte
             let live = gateway.live();
             let shards =
                 live.clusters.iter().map(|(name, cluster)| (Arc::clone(name), cluster.shards.clone()));
-            match metrics::exposition(&gateway.metrics, shards.collect()) {
+            let (rules, now) = (Arc::clone(&live.rules), gateway.clock.at(Instant::now()));
+            match metrics::exposition(&gateway.metrics, shards.collect(), rules, now) {
                 Ok(text) => {
                     let mut response = plain(StatusCode::OK, text);
                     let kind = hyper::header::HeaderValue::from_static(METRICS_TYPE);

@@ -4,6 +4,7 @@
 //! of it goes on; what is charged afterwards (bytes) makes a pause, in which nothing more is taken from the client. One
 //! wait is at most the limit's `max_throttle`; what is left of it is debt, which the bucket keeps.
 
+mod clock;
 mod door;
 mod pause;
 
@@ -14,7 +15,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use config::limit::{Key, Mode};
 use policy::quota::rules::Used;
@@ -23,33 +24,9 @@ use wire::Api;
 
 use crate::conn::Session;
 
+pub use clock::Clock;
+use clock::nanos;
 pub use pause::Pause;
-
-/// Tells moments as limits count them: nanoseconds of Unix time, so that the windows of all replicas are the same, which
-/// never go back.
-#[derive(Clone, Copy)]
-pub struct Clock {
-    start: Instant,
-    unix: Nanos,
-}
-
-impl Default for Clock {
-    fn default() -> Self {
-        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self { start: Instant::now(), unix: nanos(unix) }
-    }
-}
-
-impl Clock {
-    /// A moment as limits count it.
-    pub fn at(&self, moment: Instant) -> Nanos {
-        self.unix.saturating_add(nanos(moment.saturating_duration_since(self.start)))
-    }
-}
-
-fn nanos(time: Duration) -> Nanos {
-    Nanos::try_from(time.as_nanos()).unwrap_or(Nanos::MAX)
-}
 
 /// The buckets that requests of one API are charged to.
 pub struct Charged {

@@ -1,6 +1,7 @@
 //! What is counted: per request on the thread that moves the bytes, per event in families of the registry.
 
 mod collect;
+mod limits;
 mod shard;
 
 use std::sync::Arc;

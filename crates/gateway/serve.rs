@@ -22,6 +22,9 @@ use crate::{admin, listener};
 /// How often the end looks whether the last connection is gone.
 const END_LOOK: Duration = Duration::from_millis(20);
 
+/// How often buckets that nobody uses any more are looked for.
+const FORGET_EVERY: Duration = Duration::from_secs(30);
+
 /// Why the process can't serve. `main` makes an exit code of it.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -103,6 +106,7 @@ impl Process {
         }
         note(plan.model());
         plan.apply(&gateway, &workers);
+        tokio::task::spawn_local(forget_idle(Arc::clone(&gateway)));
         tracing::info!(version = env!("CARGO_PKG_VERSION"), threads, "serving");
         Ok(Self { gateway, workers, path: path.to_owned(), logging })
     }
@@ -192,6 +196,15 @@ impl Process {
             () = again => tracing::warn!("told twice to end"),
         }
         tracing::info!(open = self.workers.open(), "ended");
+    }
+}
+
+/// Forgets, now and then, the buckets of clients that are gone.
+async fn forget_idle(gateway: Arc<Gateway>) {
+    loop {
+        tokio::time::sleep(FORGET_EVERY).await;
+        let rules = Arc::clone(&gateway.live().rules);
+        rules.forget_idle(gateway.clock.at(Instant::now()));
     }
 }
 

@@ -134,9 +134,9 @@ async fn wait_for_place(session: &Session, handle: &Handle, slots: &Slots) -> Re
     let since = Instant::now();
     let mut waiter = Waiter::new(slots, handle.at_once);
     let turn = std::future::poll_fn(|cx| waiter.poll(cx));
-    let waited = tokio::time::timeout(handle.rule.limit.max_throttle, turn).await;
+    let came = tokio::time::timeout(handle.rule.limit.max_throttle, turn).await;
     handle.rule.tally.throttled(nanos(since.elapsed()));
-    waited.map_err(|_| turned_away(handle))
+    came.map_err(|_| turned_away(handle))
 }
 
 fn turned_away(handle: &Handle) -> Ended {

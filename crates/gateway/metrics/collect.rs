@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use policy::quota::{Nanos, Rules};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder, NoLabelSet, text};
 use prometheus_client::metrics::MetricType;
@@ -12,14 +13,21 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
 use wire::Api;
 
+use super::limits::OfLimits;
 use super::shard::{BUCKETS, Count, Histogram, PerApi, Shard};
 use super::{Metrics, Shards};
 
 /// All metrics in the text format of `OpenMetrics`, which Prometheus reads.
-pub fn exposition(metrics: &Metrics, shards: Shards) -> Result<String, fmt::Error> {
+pub fn exposition(
+    metrics: &Metrics,
+    shards: Shards,
+    rules: Arc<Rules>,
+    now: Nanos,
+) -> Result<String, fmt::Error> {
     let mut registry = Registry::with_prefix("portcullis");
     metrics.register(&mut registry);
     registry.register_collector(Box::new(Sums(shards)));
+    registry.register_collector(Box::new(OfLimits { rules, now }));
     let mut text = String::new();
     text::encode(&mut text, &registry)?;
     Ok(text)
@@ -159,13 +167,16 @@ mod tests {
     /// Families by name, with the labels that they have.
     type Families = BTreeMap<String, BTreeSet<String>>;
 
+    const LIMITED: &str = "[[cluster]]\nbootstrap = [\"k:9092\"]\n[[cluster.listener]]\nbind = \"127.0.0.1:19092\"\n\
+                           node_port_base = 19100\n[[limit]]\nname = \"a\"\nkind = \"leaky-bucket\"\nrate = 1\n";
+
     /// One event of everything that is counted.
     fn something_of_everything() -> String {
         let metrics = Metrics::default();
         let (cluster, listener) = ("main".to_owned(), "[::]:9092".to_owned());
-        let place = ByListener { cluster: cluster.clone(), listener: listener.clone() };
-        metrics.accepted.get_or_create(&place).inc();
-        metrics.open.get_or_create(&place).inc();
+        let door = ByListener { cluster: cluster.clone(), listener: listener.clone() };
+        metrics.accepted.get_or_create(&door).inc();
+        metrics.open.get_or_create(&door).inc();
         let Ended { side, why, .. } = Ended::client(Why::Closed);
         let end = ByEnd { cluster, listener, side: side.label(), reason: why.label() };
         metrics.ended.get_or_create(&end).inc();
@@ -185,7 +196,23 @@ mod tests {
         counts.owed();
         counts.answered(Api::Fetch, Duration::from_micros(5));
         counts.spent(Api::Fetch, Duration::from_micros(5));
-        exposition(&metrics, vec![(Arc::from("main"), shards)]).unwrap()
+        let model = config::parse(LIMITED, std::path::Path::new("")).unwrap();
+        let rules = Rules::new(&model.limits, &Rules::default());
+        let who = policy::quota::Who {
+            principal: "alice",
+            client_id: "",
+            address: std::net::Ipv4Addr::LOCALHOST.into(),
+            cluster: "main",
+            listener: std::net::SocketAddr::from(([127, 0, 0, 1], 19092)),
+            topic: None,
+            group: None,
+            api: Some(Api::Fetch),
+        };
+        for handle in rules.applying(&who, 1) {
+            let policy::quota::rules::Used::Paced(pace, bucket) = &*handle.used else { continue };
+            bucket.take(*pace, 1, 1);
+        }
+        exposition(&metrics, vec![(Arc::from("main"), shards)], Arc::new(rules), 1).unwrap()
     }
 
     fn exposed(text: &str) -> Families {

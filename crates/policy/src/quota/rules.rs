@@ -1,17 +1,19 @@
 //! The limits in force: which of them are for whom, and under which key their buckets stand.
 
+mod charge;
+
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use config::Limit;
-use config::limit::{Amount, Entity, Key, LimitKind, Override, Rate, Unit};
+use config::limit::{Entity, Key, LimitKind, Override};
 use wire::Api;
 
 use super::bucket::{Bucket, Nanos, Pace};
 use super::slots::Slots;
+use charge::{Charge, Much, charges};
 
 /// Keys that one limit keeps apart; further ones share a bucket. Names come from clients, and memory is bounded.
 pub const KEYS_MAX: usize = 100_000;
@@ -301,14 +303,13 @@ impl Rule {
 
     /// The fullest keys, at most `most`: how much of the limit each has used, 1.0 for all of it, more with debt.
     pub fn fullest(&self, most: usize, now: Nanos) -> Vec<(String, f64)> {
-        let mut full: Vec<(String, f64)> = lock(&self.keys)
-            .iter()
-            .filter_map(|(key, used)| Some((key.to_string(), used.fullness(now)?)))
-            .filter(|(_, fullness)| *fullness > 0.0)
-            .collect();
-        full.sort_by(|a, b| b.1.total_cmp(&a.1));
+        let keys = lock(&self.keys);
+        let fullness = |(key, used): (_, &Arc<Used>)| Some((key, used.fullness(now)?));
+        let mut full: Vec<(&Box<str>, f64)> =
+            keys.iter().filter_map(fullness).filter(|(_, fullness)| *fullness > 0.0).collect();
+        full.sort_unstable_by(|a, b| b.1.total_cmp(&a.1));
         full.truncate(most);
-        full
+        full.into_iter().map(|(key, fullness)| (key.to_string(), fullness)).collect()
     }
 }
 
@@ -354,60 +355,3 @@ fn key_of_override(over: &Override, who: &Who<'_>) -> String {
     }
     key
 }
-
-/// How much, of whatever kind.
-#[derive(Clone, Copy)]
-enum Much {
-    Paced(Pace),
-    AtOnce(u64),
-}
-
-#[derive(Clone, Copy)]
-struct Charge {
-    measure: Measure,
-    much: Much,
-}
-
-fn nanos(time: Duration) -> Nanos {
-    Nanos::try_from(time.as_nanos()).unwrap_or(Nanos::MAX).max(1)
-}
-
-fn rate(rate: Rate) -> Much {
-    Much::Paced(Pace::Rate { units: rate.units.max(1), per: nanos(rate.per), burst: rate.burst.max(1) })
-}
-
-/// What is charged by a limit of this kind, for requests of `api`.
-fn charges(kind: LimitKind, amount: Amount, api: Option<Api>) -> [Option<Charge>; 2] {
-    let (produces, fetches) = (api == Some(Api::Produce), api.is_some_and(|api| api.class() == FETCH));
-    let mutates = matches!(api, Some(Api::CreateTopics | Api::DeleteTopics | Api::CreatePartitions));
-    let one = |measure, much| [Some(Charge { measure, much }), None];
-    let windowed = |unit, much| match unit {
-        Unit::Requests => one(Measure::Requests, much),
-        Unit::Bytes if produces => one(Measure::ProduceBytes, much),
-        Unit::Bytes if fetches => one(Measure::FetchBytes, much),
-        Unit::Records if produces => one(Measure::Records, much),
-        Unit::Bytes | Unit::Records => [None, None],
-    };
-    match (kind, amount) {
-        (LimitKind::FixedWindow(unit), Amount::Count { count, window }) => {
-            windowed(unit, Much::Paced(Pace::Fixed { count: count.max(1), window: nanos(window) }))
-        }
-        (LimitKind::SlidingWindow(unit), Amount::Count { count, window }) => {
-            windowed(unit, Much::Paced(Pace::Sliding { count: count.max(1), window: nanos(window) }))
-        }
-        (LimitKind::LeakyBucket, Amount::Rate(steady)) => one(Measure::Requests, rate(steady)),
-        (LimitKind::ConnectionRate, Amount::Rate(steady)) => one(Measure::Connections, rate(steady)),
-        (LimitKind::Mutations, Amount::Rate(steady)) if mutates => one(Measure::Mutations, rate(steady)),
-        (LimitKind::Concurrency, Amount::AtOnce(max)) => one(Measure::InFlight, Much::AtOnce(max)),
-        (LimitKind::Connections, Amount::AtOnce(max)) => one(Measure::Open, Much::AtOnce(max)),
-        (LimitKind::Bytes, Amount::Bytes { produce: Some(steady), .. }) if produces => {
-            one(Measure::ProduceBytes, rate(steady))
-        }
-        (LimitKind::Bytes, Amount::Bytes { fetch: Some(steady), .. }) if fetches => {
-            one(Measure::FetchBytes, rate(steady))
-        }
-        _ => [None, None],
-    }
-}
-
-const FETCH: wire::api::Class = wire::api::Class::Fetch;

@@ -1,0 +1,31 @@
+//! Time as limits count it.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use policy::quota::Nanos;
+
+/// Tells moments as limits count them: nanoseconds of Unix time, so that the windows of all replicas are the same, which
+/// never go back.
+#[derive(Clone, Copy)]
+pub struct Clock {
+    start: Instant,
+    unix: Nanos,
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self { start: Instant::now(), unix: nanos(unix) }
+    }
+}
+
+impl Clock {
+    /// A moment as limits count it.
+    pub fn at(&self, moment: Instant) -> Nanos {
+        self.unix.saturating_add(nanos(moment.saturating_duration_since(self.start)))
+    }
+}
+
+pub(super) fn nanos(time: Duration) -> Nanos {
+    Nanos::try_from(time.as_nanos()).unwrap_or(Nanos::MAX)
+}
