@@ -14,6 +14,7 @@ use wire::{NodeId, Upstream};
 
 use crate::listener::Listener;
 use crate::metrics::Shard;
+use crate::topics::Topics;
 
 /// How a cluster's brokers are reached, as configured.
 pub struct Spec {
@@ -80,6 +81,8 @@ pub struct Cluster {
     pub listeners: ArcSwap<Vec<Arc<Listener>>>,
     /// Counts by thread.
     pub shards: Vec<Arc<Shard>>,
+    /// Names of topics by their ids, for limits that look at topics.
+    pub topics: Topics,
     turn: AtomicUsize,
 }
 
@@ -94,6 +97,7 @@ impl Cluster {
             removed: Notify::new(),
             listeners: ArcSwap::default(),
             shards: (0..threads).map(|_| Arc::new(Shard::default())).collect(),
+            topics: Topics::default(),
             turn: AtomicUsize::new(0),
         }
     }

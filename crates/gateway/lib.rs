@@ -25,6 +25,7 @@ pub mod serve;
 pub mod sockets;
 pub mod stream;
 pub mod tls;
+pub mod topics;
 pub mod topology;
 pub mod upstream;
 pub mod verify;

@@ -6,6 +6,7 @@
 
 mod clock;
 mod door;
+mod meter;
 mod pause;
 
 use std::cell::{Cell, RefCell};
@@ -26,6 +27,8 @@ use crate::conn::Session;
 
 pub use clock::Clock;
 use clock::nanos;
+pub use meter::Metered;
+use meter::OfTopic;
 pub use pause::Pause;
 
 /// The buckets that requests of one API are charged to.
@@ -35,6 +38,7 @@ pub struct Charged {
     /// What has to be done for them, so that a request asks only for that.
     takes: bool,
     holds_slots: bool,
+    meters: bool,
 }
 
 /// The limits of one connection.
@@ -47,6 +51,8 @@ pub struct Limits {
     client_id: RefCell<Box<str>>,
     /// The APIs that this connection has used, few.
     by_api: RefCell<Vec<Rc<Charged>>>,
+    /// The topics that it has used.
+    topics: RefCell<Vec<OfTopic>>,
     /// When the client is not read from.
     pub pause: Pause,
     /// Whether the request at hand has been charged: it may take several looks until its head is complete.
@@ -80,6 +86,7 @@ impl Limits {
             asks_client_id: Cell::new(false),
             client_id: RefCell::default(),
             by_api: RefCell::default(),
+            topics: RefCell::default(),
             pause: Pause::default(),
             admitted: Cell::new(false),
             slots: RefCell::default(),
@@ -116,6 +123,7 @@ impl Limits {
     /// Finds all buckets anew: the principal or the client id is another.
     pub fn forget(&self) {
         self.by_api.borrow_mut().clear();
+        self.topics.borrow_mut().clear();
     }
 
     /// Whether nothing is limited.
@@ -164,7 +172,7 @@ impl Limits {
             for handle in &charged.handles {
                 match handle.measure {
                     Measure::Requests => wait = wait.max(take(handle, api, at)),
-                    Measure::ProduceBytes => self.charge(handle, size, now),
+                    Measure::ProduceBytes => self.charge(handle, size as u64, now),
                     Measure::FetchBytes
                     | Measure::Records
                     | Measure::Mutations
@@ -188,7 +196,7 @@ impl Limits {
         let charged = self.charged(api, session, now);
         if charged.takes {
             for handle in charged.handles.iter().filter(|handle| handle.measure == Measure::FetchBytes) {
-                self.charge(handle, size, now);
+                self.charge(handle, size as u64, now);
             }
         }
     }
@@ -215,15 +223,17 @@ impl Limits {
         handles.retain(|handle| handle.measure != Measure::InFlight || !api.is_pressing());
         let holds_slots = handles.iter().any(|handle| handle.measure == Measure::InFlight);
         let takes = handles.iter().any(|handle| handle.measure != Measure::InFlight);
-        let charged = Rc::new(Charged { api, handles, takes, holds_slots });
+        let meters = handles.iter().any(|handle| handle.measure == Measure::Records)
+            || self.rules.borrow().look_at_topics(&who);
+        let charged = Rc::new(Charged { api, handles, takes: takes || meters, holds_slots, meters });
         by_api.push(Rc::clone(&charged));
         charged
     }
 
     /// Charges what cannot be held back any more; debt makes a pause.
-    fn charge(&self, handle: &Handle, cost: usize, now: Instant) {
+    fn charge(&self, handle: &Handle, cost: u64, now: Instant) {
         let Used::Paced(pace, bucket) = &*handle.used else { return };
-        let (at, cost) = (self.clock.at(now), cost as u64);
+        let at = self.clock.at(now);
         let rule = &handle.rule;
         if rule.limit.mode == Mode::Observe {
             if bucket.debt(*pace, at) > 0 {

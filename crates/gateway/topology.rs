@@ -4,6 +4,7 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,6 +18,7 @@ use crate::conn::own_software;
 use crate::listener;
 use crate::live::Gateway;
 use crate::stream::Stream;
+use crate::topics::TopicId;
 use crate::upstream::{self, Connected, DialError, Question};
 use crate::workers::Workers;
 
@@ -98,11 +100,19 @@ pub async fn keep(cluster: Arc<Cluster>, gateway: Arc<Gateway>, workers: Arc<Wor
         let refresh = cluster.spec().config.refresh;
         // Until a cluster is reached for the first time, clients wait for it.
         let pause = if cluster.topology().is_none() { PAUSE } else { refresh };
-        tokio::select! {
-            () = tokio::time::sleep(pause) => {}
-            () = cluster.look_now.notified() => tokio::time::sleep(PAUSE).await,
-            () = cluster.removed.notified() => return,
+        let mut next = pin!(tokio::time::sleep(pause));
+        loop {
+            tokio::select! {
+                () = next.as_mut() => break,
+                () = cluster.look_now.notified() => {
+                    tokio::time::sleep(PAUSE).await;
+                    break;
+                }
+                () = cluster.topics.asked.notified() => look.learn_topics().await,
+                () = cluster.removed.notified() => return,
+            }
         }
+        cluster.topics.forget_missing();
     }
 }
 
@@ -148,6 +158,22 @@ impl Look {
             .map(|(id, seen)| (*id, Node { address: seen.address.clone(), up: up.contains(id) }));
         self.cluster.publish(Topology { cluster_id: nodes.cluster_id, nodes: known.collect(), offer });
         Ok(())
+    }
+
+    /// Asks for the names of the topics whose ids were met. What can't be learned now is asked for when it is met again.
+    async fn learn_topics(&mut self) {
+        let ids = self.cluster.topics.take_unknown();
+        let within = self.cluster.spec().config.dial_timeout;
+        while let Some((node, probe)) = self.probes.pop_first() {
+            let Ok(found) = probe.topics(&ids, within).await else { continue };
+            self.probes.insert(node, probe);
+            let name = |id: &TopicId| {
+                let topic = found.iter().find(|topic| topic.id == *id && topic.error == 0)?;
+                topic.name.as_deref().map(Arc::from)
+            };
+            self.cluster.topics.learn(ids.iter().map(|id| (*id, name(id))));
+            return;
+        }
     }
 
     /// The prepared offer, the last one again where nothing changed.
@@ -292,6 +318,21 @@ impl Probe {
             }
         }
         Self::dial(spec, address, within).await
+    }
+
+    /// The topics that have these ids. A broker that knows no ids has none.
+    async fn topics(&self, ids: &[TopicId], within: Duration) -> Result<Vec<wire::ask::Topic>, DialError> {
+        let speaks = self.offered.ranges.allows(Api::Metadata, wire::ask::TOPICS_VERSION);
+        if ids.is_empty() || !speaks {
+            return Ok(Vec::new());
+        }
+        let mut question = Question::new(&self.stream, &self.address);
+        let asking = question
+            .ask(|correlation| wire::ask::topics_by_id_request(correlation, upstream::CLIENT_ID, ids));
+        let frame = tokio::time::timeout(within, asking)
+            .await
+            .map_err(|_| DialError::Timeout(self.address.clone()))??;
+        wire::ask::read_topics(&frame).map_err(|error| question.broken(error))
     }
 
     /// The nodes as this broker knows them.

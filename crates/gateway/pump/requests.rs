@@ -12,6 +12,7 @@ use self::begin::Begun;
 use super::Pump;
 use crate::ended::{Ended, Side, Why};
 use crate::frames::HEAD_CUT;
+use crate::limits::Metered;
 use crate::pool::Intake;
 
 /// Where in a frame the direction stands.
@@ -22,6 +23,8 @@ enum Frame {
     Passing { left: usize },
     /// A Fetch request flows by, its structure followed to the tail.
     Walking { left: usize, walker: Box<Walker> },
+    /// A Produce request flows by, listened to.
+    Metering { left: usize, walker: Box<Walker>, metered: Box<Metered> },
     /// The last bytes of a Fetch request, wanted whole.
     Tail { left: usize },
     /// A frame is gathered to be answered or judged.
@@ -148,6 +151,7 @@ impl Pump {
         loop {
             let flow = match frame {
                 Frame::Passing { .. } | Frame::Walking { .. } | Frame::Tail { .. } => frame.follow(intake)?,
+                Frame::Metering { .. } => self.listen(frame, intake, run.now)?,
                 Frame::Gathering { .. } => self.gather_on(intake, frame, &mut run).await?,
                 Frame::Boundary => self.at_boundary(intake, frame, &mut run).await?,
             };
@@ -266,7 +270,7 @@ impl Frame {
                 intake.pass(*left);
                 *self = Frame::Boundary;
             }
-            Frame::Boundary | Frame::Gathering { .. } => {}
+            Frame::Boundary | Frame::Gathering { .. } | Frame::Metering { .. } => {}
         }
         Ok(Flow::On)
     }

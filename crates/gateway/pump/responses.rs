@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Instant;
 
+use wire::api::AnswerPath;
 use wire::tail;
 use wire::walk::{Fed, Walker};
 
@@ -14,6 +15,7 @@ use self::treat::{Begun, Timed};
 use super::Pump;
 use crate::ended::{Ended, Why};
 use crate::in_flight::Asked;
+use crate::limits::Metered;
 use crate::pool::Intake;
 use crate::stream::Stream;
 
@@ -27,7 +29,7 @@ enum Frame {
     /// The rest of an answer flows by.
     Passing { left: usize },
     /// A streamed answer flows by, its structure followed to the tail.
-    Walking { asked: Asked, left: usize, walker: Box<Walker> },
+    Walking { asked: Asked, left: usize, walker: Box<Walker>, metered: Option<Box<Metered>> },
     /// The last bytes of a streamed answer, wanted whole.
     Tail { asked: Asked, left: usize },
     /// An answer larger than a buffer is gathered to be rewritten.
@@ -183,9 +185,10 @@ impl Pump {
                 }
                 *frame = Frame::Boundary;
             }
-            Frame::Walking { asked, left, walker } => {
+            Frame::Walking { asked, left, walker, metered } => {
                 let n = there.min(*left);
-                match walker.feed(&intake.rest()[..n]).map_err(bad)? {
+                let fed = self.feed(*asked, walker, metered.as_deref_mut(), &intake.rest()[..n])?;
+                match fed {
                     Fed::All if n < *left => {
                         intake.pass(n);
                         *left -= n;
@@ -201,7 +204,13 @@ impl Pump {
                             self.session.counts.failed(asked.api);
                         }
                         intake.pass(before);
-                        *frame = Frame::Tail { asked: *asked, left: *left - before };
+                        let left = *left - before;
+                        *frame = match asked.api.answer_path(asked.version) {
+                            AnswerPath::Tailed => Frame::Tail { asked: *asked, left },
+                            AnswerPath::Pass | AnswerPath::Metadata | AnswerPath::Whole => {
+                                Frame::Passing { left }
+                            }
+                        };
                     }
                 }
             }

@@ -89,7 +89,7 @@ impl Pump {
         now: Instant,
     ) -> Result<Begun, Ended> {
         let version = prefix.version;
-        let passing = Begun::Frame(0, Frame::Passing { left: SIZE_BYTES + whole.at + whole.size });
+        let passing = || Begun::Frame(0, Frame::Passing { left: SIZE_BYTES + whole.at + whole.size });
         let known = match api.request_path(version) {
             RequestPath::Pass | RequestPath::Held | RequestPath::Answered => Some(()),
             RequestPath::Topics => {
@@ -99,9 +99,13 @@ impl Pump {
                 Some(0) => {
                     // Nobody answers.
                     self.count(api);
-                    return Ok(passing);
+                    return Ok(self.produce(version, whole.at, whole.size, now));
                 }
-                acks => acks.map(drop),
+                Some(_) => {
+                    self.note(api, prefix, Treatment::ByTable, now);
+                    return Ok(self.produce(version, whole.at, whole.size, now));
+                }
+                None => None,
             },
             RequestPath::Replica if body.len() < 4 => None,
             RequestPath::Replica => {
@@ -117,7 +121,7 @@ impl Pump {
         match known {
             Some(()) => {
                 self.note(api, prefix, Treatment::ByTable, now);
-                Ok(passing)
+                Ok(passing())
             }
             None if whole.is_whole => Err(malformed(HEAD_CUT)),
             None => Ok(Begun::More),

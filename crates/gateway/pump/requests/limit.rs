@@ -6,8 +6,10 @@ use std::time::Instant;
 
 use wire::Api;
 use wire::head;
+use wire::walk::Walker;
 
-use super::{Flow, Run, malformed};
+use super::begin::Begun;
+use super::{Flow, Frame, Run, malformed};
 use crate::ended::Ended;
 use crate::frames::SIZE_BYTES;
 use crate::limits::Admission;
@@ -72,6 +74,31 @@ impl Pump {
             }
         }
         Ok(session.limits.admit(api, SIZE_BYTES + size, session, now))
+    }
+
+    /// How a Produce request whose first bytes are known travels: past us, or past somebody who listens.
+    pub(super) fn produce(&self, version: i16, body_at: usize, size: usize, now: Instant) -> Begun {
+        if !self.session.limits.meters(Api::Produce, &self.session, now) {
+            return Begun::Frame(0, Frame::Passing { left: SIZE_BYTES + body_at + size });
+        }
+        let walker = Box::new(Walker::produce_request(version));
+        Begun::Frame(SIZE_BYTES + body_at, Frame::Metering { left: size, walker, metered: Box::default() })
+    }
+
+    /// Lets what is there of a Produce request go on, and listens.
+    pub(super) fn listen(&self, frame: &mut Frame, intake: &mut Intake, now: Instant) -> Result<Flow, Ended> {
+        let Frame::Metering { left, walker, metered } = frame else { return Ok(Flow::On) };
+        let n = intake.rest().len().min(*left);
+        let mut listening = metered.listen(&self.session, Api::Produce, now);
+        walker.feed_to(&intake.rest()[..n], &mut listening).map_err(malformed)?;
+        intake.pass(n);
+        *left -= n;
+        if *left > 0 {
+            return Ok(Flow::More);
+        }
+        listening.finish();
+        *frame = Frame::Boundary;
+        Ok(Flow::On)
     }
 
     /// Stands still between two requests until then. What was read is put aside meanwhile, so that who waits holds no

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use wire::answer::{self, Front, Splice};
-use wire::api::{AnswerPath, Api, top_error};
+use wire::api::{AnswerPath, Api, Class, top_error};
 use wire::error::code::NONE;
 use wire::tail::{self, TailOutcome};
 use wire::throttle;
@@ -14,6 +14,7 @@ use super::{FRONT_CUT, Frame, bad};
 use crate::ended::{Ended, Why};
 use crate::frames::SIZE_BYTES;
 use crate::in_flight::{Asked, Treatment};
+use crate::limits::Metered;
 use crate::pool::BUFFER_BYTES;
 use crate::pump::Pump;
 
@@ -122,6 +123,7 @@ impl Pump {
             Treatment::MaskConfigs => AnswerPath::Whole,
         };
         let begun = match path {
+            AnswerPath::Pass if !whole && self.meters(asked) => self.walk(asked, size).unwrap_or(passing),
             AnswerPath::Pass => {
                 if whole {
                     // Nothing hangs on it: what can't be walked passes uncounted.
@@ -140,13 +142,7 @@ impl Pump {
                     }
                 }
             }
-            AnswerPath::Tailed if !whole => match Walker::answer(asked.api, asked.version) {
-                // The walker starts behind the size, which passes as it is.
-                Some(walker) => {
-                    Begun::Frame(SIZE_BYTES, Frame::Walking { asked, left: size, walker: Box::new(walker) })
-                }
-                None => passing,
-            },
+            AnswerPath::Tailed if !whole => self.walk(asked, size).unwrap_or(passing),
             AnswerPath::Whole | AnswerPath::Tailed if whole => {
                 match splice(asked, frame, &book, &mut left_out)? {
                     Splice::Unchanged => passing,
@@ -169,13 +165,47 @@ impl Pump {
         Ok(begun)
     }
 
+    /// An answer that is walked as it streams by, and listened to if limits want that.
+    fn walk(&self, asked: Asked, size: usize) -> Option<Begun> {
+        let walker = Box::new(Walker::answer(asked.api, asked.version)?);
+        let metered = self.meters(asked).then(Box::default);
+        // The walker starts behind the size, which passes as it is.
+        Some(Begun::Frame(SIZE_BYTES, Frame::Walking { asked, left: size, walker, metered }))
+    }
+
+    /// Whether limits want to hear what is in this answer.
+    fn meters(&self, asked: Asked) -> bool {
+        let session = &self.session;
+        !session.limits.is_off()
+            && asked.api.class() == Class::Fetch
+            && session.limits.meters(asked.api, session, Instant::now())
+    }
+
+    /// Walks on through an answer.
+    pub(super) fn feed(
+        &self,
+        asked: Asked,
+        walker: &mut Walker,
+        metered: Option<&mut Metered>,
+        bytes: &[u8],
+    ) -> Result<Fed, Ended> {
+        let Some(metered) = metered else { return walker.feed(bytes).map_err(bad) };
+        let mut listening = metered.listen(&self.session, asked.api, Instant::now());
+        let fed = walker.feed_to(bytes, &mut listening).map_err(bad)?;
+        if matches!(fed, Fed::Tail(_)) {
+            listening.finish();
+        }
+        Ok(fed)
+    }
+
     /// Walks a whole answer of Produce, Fetch and their kin: counts it if it tells an error of a partition, and says
     /// whether addresses may be in its tail.
     fn walk_whole(&self, asked: Asked, frame: &[u8]) -> Result<Endpoints, Ended> {
         let Some(mut walker) = Walker::answer(asked.api, asked.version) else {
             return Ok(Endpoints::Perhaps);
         };
-        let fed = walker.feed(frame).map_err(bad)?;
+        let mut metered = self.meters(asked).then(Metered::default);
+        let fed = self.feed(asked, &mut walker, metered.as_mut(), frame)?;
         if walker.errors() > 0 {
             self.session.counts.failed(asked.api);
         }

@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use config::Limit;
-use config::limit::{Entity, Key, LimitKind, Override};
+use config::limit::{Entity, Key, LimitKind, Override, Pattern};
 use wire::Api;
+use wire::api::Class;
 
 use super::bucket::{Bucket, Nanos, Pace};
 use super::slots::Slots;
@@ -154,6 +155,13 @@ impl Rules {
         self.0.iter().flat_map(|rule| rule.handles(who, now)).collect()
     }
 
+    /// Whether a rule for `who` looks at topics, whichever the topic is. It can be told only in requests that carry records.
+    pub fn look_at_topics(&self, who: &Who<'_>) -> bool {
+        let carries = |api: Api| matches!(api.class(), Class::Produce | Class::Fetch);
+        who.api.is_some_and(carries)
+            && self.0.iter().any(|rule| rule.looks_at_topics() && rule.fits_but_for_names(who))
+    }
+
     /// The buckets that a connection itself is charged to: before its login those that do not look at the principal, after
     /// it those that do.
     pub fn at_door(&self, who: &Who<'_>, is_known: bool, now: Nanos) -> Vec<Handle> {
@@ -197,20 +205,29 @@ impl Rule {
     }
 
     /// Whether the rule is for `who`, topics and groups included.
-    pub fn fits(&self, who: &Who<'_>) -> bool {
+    fn fits(&self, who: &Who<'_>) -> bool {
         let of = &self.limit.matches;
-        let named = |patterns: &[config::limit::Pattern], name: Option<&str>| {
+        let named = |patterns: &[Pattern], name: Option<&str>| {
             patterns.is_empty() || name.is_some_and(|name| patterns.iter().any(|one| one.fits(name)))
+        };
+        self.looks_at_topics() == who.topic.is_some()
+            && self.looks_at_groups() == who.group.is_some()
+            && named(&of.topic, who.topic)
+            && named(&of.group, who.group)
+            && self.fits_but_for_names(who)
+    }
+
+    /// Whether the rule is for `who`, whatever the topic and the group.
+    fn fits_but_for_names(&self, who: &Who<'_>) -> bool {
+        let of = &self.limit.matches;
+        let named = |patterns: &[Pattern], name: &str| {
+            patterns.is_empty() || patterns.iter().any(|one| one.fits(name))
         };
         let is_for_connections =
             matches!(self.limit.kind, LimitKind::Connections | LimitKind::ConnectionRate);
         is_for_connections == who.api.is_none()
-            && self.looks_at_topics() == who.topic.is_some()
-            && self.looks_at_groups() == who.group.is_some()
-            && named(&of.principal, Some(who.principal))
-            && named(&of.client_id, Some(who.client_id))
-            && named(&of.topic, who.topic)
-            && named(&of.group, who.group)
+            && named(&of.principal, who.principal)
+            && named(&of.client_id, who.client_id)
             && (of.address.is_empty() || of.address.iter().any(|net| net.contains(who.address)))
             && (of.cluster.is_empty() || of.cluster.iter().any(|name| **name == *who.cluster))
             && (of.listener.is_empty() || of.listener.contains(&who.listener))

@@ -1,0 +1,124 @@
+//! Limits that look into Produce requests and Fetch answers: topics, and how many records there are.
+//!
+//! What is in them is known only as it passes, so all of this is charged afterwards, also limits on requests by topic. Newer
+//! clients name topics by id: the names of ids that are new are asked for, and until they are known such topics are
+//! charged to nobody.
+
+use std::rc::Rc;
+use std::time::Instant;
+
+use policy::quota::{Handle, Measure, Who};
+use wire::Api;
+use wire::meter::{Topic, Visit};
+
+use super::{Limits, who};
+use crate::conn::Session;
+
+/// Topics whose buckets a connection keeps at hand.
+const TOPICS_KEPT: usize = 256;
+
+/// What has been heard of one message so far.
+#[derive(Default)]
+pub struct Metered {
+    /// The buckets of the topic at hand,
+    topic: Option<Rc<[Handle]>>,
+    /// and what it has so far.
+    bytes: u64,
+    records: u64,
+    /// Records of all topics.
+    records_in_all: u64,
+}
+
+/// Listens to a message that passes.
+pub struct Listening<'a> {
+    session: &'a Session,
+    api: Api,
+    now: Instant,
+    metered: &'a mut Metered,
+}
+
+/// The buckets of one topic for requests of one API.
+pub(super) struct OfTopic {
+    api: Api,
+    name: Box<str>,
+    handles: Rc<[Handle]>,
+}
+
+impl Limits {
+    /// Whether what passes of this API has to be listened to.
+    pub fn meters(&self, api: Api, session: &Session, now: Instant) -> bool {
+        !self.is_off() && self.charged(api, session, now).meters
+    }
+
+    /// The buckets of a topic, found the first time.
+    fn of_topic(&self, api: Api, name: &str, session: &Session, now: Instant) -> Rc<[Handle]> {
+        let mut topics = self.topics.borrow_mut();
+        if let Some(known) = topics.iter().find(|known| known.api == api && *known.name == *name) {
+            return Rc::clone(&known.handles);
+        }
+        let (principal, client_id) = (session.principal(), self.client_id.borrow());
+        let who = Who { topic: Some(name), ..who(session, &principal, &client_id, Some(api)) };
+        let handles: Rc<[Handle]> = self.rules.borrow().applying(&who, self.clock.at(now)).into();
+        if topics.len() >= TOPICS_KEPT {
+            topics.clear();
+        }
+        topics.push(OfTopic { api, name: name.into(), handles: Rc::clone(&handles) });
+        handles
+    }
+}
+
+impl Metered {
+    /// Listens to the next piece of the message.
+    pub fn listen<'a>(&'a mut self, session: &'a Session, api: Api, now: Instant) -> Listening<'a> {
+        Listening { session, api, now, metered: self }
+    }
+}
+
+impl Listening<'_> {
+    /// The message is over.
+    pub fn finish(mut self) {
+        self.settle();
+        let limits = &self.session.limits;
+        let charged = limits.charged(self.api, self.session, self.now);
+        for handle in charged.handles.iter().filter(|handle| handle.measure == Measure::Records) {
+            limits.charge(handle, self.metered.records_in_all, self.now);
+        }
+    }
+
+    /// Charges the topic at hand.
+    fn settle(&mut self) {
+        let (bytes, records) =
+            (std::mem::take(&mut self.metered.bytes), std::mem::take(&mut self.metered.records));
+        let Some(handles) = self.metered.topic.take() else { return };
+        for handle in &*handles {
+            let cost = match handle.measure {
+                Measure::Requests => 1,
+                Measure::ProduceBytes | Measure::FetchBytes => bytes,
+                Measure::Records => records,
+                Measure::Mutations | Measure::InFlight | Measure::Open | Measure::Connections => continue,
+            };
+            self.session.limits.charge(handle, cost, self.now);
+        }
+    }
+}
+
+impl Visit for Listening<'_> {
+    fn topic(&mut self, topic: Topic<'_>) {
+        self.settle();
+        let (session, limits) = (self.session, &self.session.limits);
+        let of = |name: &str| limits.of_topic(self.api, name, session, self.now);
+        self.metered.topic = match topic {
+            Topic::Name(name) => std::str::from_utf8(name).ok().map(of),
+            Topic::Id(id) => session.place.cluster.topics.name(id).map(|name| of(&name)),
+        };
+    }
+
+    fn partition(&mut self, _index: i32) {}
+
+    fn records(&mut self, bytes: u64, records: u64) {
+        let metered = &mut *self.metered;
+        metered.bytes = metered.bytes.saturating_add(bytes);
+        metered.records = metered.records.saturating_add(records);
+        metered.records_in_all = metered.records_in_all.saturating_add(records);
+    }
+}
