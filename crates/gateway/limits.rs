@@ -4,6 +4,7 @@
 //! of it goes on; what is charged afterwards (bytes) makes a pause, in which nothing more is taken from the client. One
 //! wait is at most the limit's `max_throttle`; what is left of it is debt, which the bucket keeps.
 
+mod charge;
 mod clock;
 mod door;
 mod meter;
@@ -14,17 +15,18 @@ use std::collections::VecDeque;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use config::limit::{Key, Mode};
 use policy::quota::rules::Used;
-use policy::quota::{Handle, Measure, Nanos, Rules, Slots, Waiter, Who};
+use policy::quota::{Handle, Measure, Rules, Slots, Waiter, Who};
 use wire::Api;
 
 use crate::conn::Session;
 
+pub use charge::Request;
+use charge::observed;
 pub use clock::Clock;
 use clock::nanos;
 pub use meter::Metered;
@@ -32,6 +34,7 @@ use meter::OfTopic;
 pub use pause::Pause;
 
 /// The buckets that requests of one API are charged to.
+#[allow(clippy::struct_excessive_bools, reason = "each spares a request one thing to do")]
 pub struct Charged {
     api: Api,
     handles: Vec<Handle>,
@@ -39,6 +42,7 @@ pub struct Charged {
     takes: bool,
     holds_slots: bool,
     meters: bool,
+    asks_group: bool,
 }
 
 /// The limits of one connection.
@@ -74,6 +78,8 @@ pub enum Admission {
     Go,
     /// It may go then.
     At(Instant),
+    /// It is too much, and the limit wants it to be told so: it would have to wait so long.
+    Reject(Duration),
 }
 
 impl Limits {
@@ -158,39 +164,6 @@ impl Limits {
         }
     }
 
-    /// Charges a request of `size` bytes before it goes on, and says when it may.
-    pub fn admit(&self, api: Api, size: usize, session: &Session, now: Instant) -> Admission {
-        self.admitted.set(true);
-        let charged = self.charged(api, session, now);
-        self.pause.carries(api);
-        if charged.handles.is_empty() {
-            return Admission::Go;
-        }
-        let at = self.clock.at(now);
-        let mut wait = Duration::ZERO;
-        if charged.takes {
-            for handle in &charged.handles {
-                match handle.measure {
-                    Measure::Requests => wait = wait.max(take(handle, api, at)),
-                    Measure::ProduceBytes => self.charge(handle, size as u64, now),
-                    Measure::FetchBytes
-                    | Measure::Records
-                    | Measure::Mutations
-                    | Measure::InFlight
-                    | Measure::Open
-                    | Measure::Connections => {}
-                }
-            }
-        }
-        if charged.holds_slots {
-            *self.slots.borrow_mut() = Some(charged);
-        }
-        if wait.is_zero() || api.is_pressing() || !self.pause.may_begin() {
-            return Admission::Go;
-        }
-        Admission::At(now + wait)
-    }
-
     /// Charges what an answer costs, before its first byte goes to the client.
     pub fn answered(&self, api: Api, size: usize, session: &Session, now: Instant) {
         let charged = self.charged(api, session, now);
@@ -225,29 +198,11 @@ impl Limits {
         let takes = handles.iter().any(|handle| handle.measure != Measure::InFlight);
         let meters = handles.iter().any(|handle| handle.measure == Measure::Records)
             || self.rules.borrow().look_at_topics(&who);
-        let charged = Rc::new(Charged { api, handles, takes: takes || meters, holds_slots, meters });
+        let asks_group = self.rules.borrow().look_at_groups(&who);
+        let takes = takes || meters;
+        let charged = Rc::new(Charged { api, handles, takes, holds_slots, meters, asks_group });
         by_api.push(Rc::clone(&charged));
         charged
-    }
-
-    /// Charges what cannot be held back any more; debt makes a pause.
-    fn charge(&self, handle: &Handle, cost: u64, now: Instant) {
-        let Used::Paced(pace, bucket) = &*handle.used else { return };
-        let at = self.clock.at(now);
-        let rule = &handle.rule;
-        if rule.limit.mode == Mode::Observe {
-            if bucket.debt(*pace, at) > 0 {
-                observed(handle);
-            } else {
-                bucket.charge(*pace, cost, at);
-            }
-            return;
-        }
-        let debt = bucket.charge(*pace, cost, at);
-        if debt > 0 {
-            let added = self.pause.extend(now, Duration::from_nanos(debt), rule.limit.max_throttle);
-            rule.tally.throttled(nanos(added));
-        }
     }
 
     /// Whether the request at hand has to hold slots.
@@ -357,33 +312,5 @@ fn who<'a>(session: &'a Session, principal: &'a str, client_id: &'a str, api: Op
         topic: None,
         group: None,
         api,
-    }
-}
-
-/// Takes one request from a bucket, and says how long it has to wait.
-fn take(handle: &Handle, api: Api, at: Nanos) -> Duration {
-    let Used::Paced(pace, bucket) = &*handle.used else { return Duration::ZERO };
-    let limit = &handle.rule.limit;
-    if limit.mode == Mode::Observe {
-        if bucket.wait(*pace, 1, at) > 0 {
-            observed(handle);
-        } else {
-            bucket.take(*pace, 1, at);
-        }
-        return Duration::ZERO;
-    }
-    let wait = Duration::from_nanos(bucket.take(*pace, 1, at)).min(limit.max_throttle);
-    if !wait.is_zero() && !api.is_pressing() {
-        handle.rule.tally.throttled(nanos(wait));
-    }
-    wait
-}
-
-/// Counts what an observed limit would have done, and says so in the log now and then.
-fn observed(handle: &Handle) {
-    let before = handle.rule.tally.observed.fetch_add(1, Ordering::Relaxed);
-    if before.is_power_of_two() || before == 0 {
-        let limit = &*handle.rule.limit.name;
-        tracing::info!(limit, times = before + 1, "an observed limit would have throttled");
     }
 }

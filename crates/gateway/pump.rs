@@ -12,7 +12,7 @@ use std::cell::{Cell, RefCell};
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::alarm::Alarm;
 use crate::conn::Session;
@@ -34,6 +34,8 @@ pub struct Pump {
     stalled: [Cell<Option<Instant>>; 2],
     /// Set once: no further request is taken, what is owed is answered, then the end with this reason.
     draining: Cell<Option<(Side, Why)>>,
+    /// Set while the request at hand is rejected by a limit: for so long it should not have come.
+    rejecting: Cell<Option<Duration>>,
     bytes: Bytes,
 }
 
@@ -78,6 +80,7 @@ impl Pump {
             moved_at: Cell::new(Instant::now()),
             stalled: [Cell::new(None), Cell::new(None)],
             draining: Cell::new(None),
+            rejecting: Cell::new(None),
             bytes: Bytes::default(),
         }
     }

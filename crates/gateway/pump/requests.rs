@@ -2,6 +2,7 @@
 
 mod begin;
 mod limit;
+mod reject;
 
 use std::task::Poll;
 use std::time::Instant;
@@ -9,6 +10,7 @@ use std::time::Instant;
 use wire::walk::{Fed, Walker};
 
 use self::begin::Begun;
+use self::reject::Rejected;
 use super::Pump;
 use crate::ended::{Ended, Side, Why};
 use crate::frames::HEAD_CUT;
@@ -25,6 +27,8 @@ enum Frame {
     Walking { left: usize, walker: Box<Walker> },
     /// A Produce request flows by, listened to.
     Metering { left: usize, walker: Box<Walker>, metered: Box<Metered> },
+    /// A Produce request that a limit rejects: nothing of it goes on, and what the answer must name is noted.
+    Rejecting(Box<Rejected>),
     /// The last bytes of a Fetch request, wanted whole.
     Tail { left: usize },
     /// A frame is gathered to be answered or judged.
@@ -152,6 +156,7 @@ impl Pump {
             let flow = match frame {
                 Frame::Passing { .. } | Frame::Walking { .. } | Frame::Tail { .. } => frame.follow(intake)?,
                 Frame::Metering { .. } => self.listen(frame, intake, run.now)?,
+                Frame::Rejecting(_) => self.reject_on(frame, intake, &mut run).await?,
                 Frame::Gathering { .. } => self.gather_on(intake, frame, &mut run).await?,
                 Frame::Boundary => self.at_boundary(intake, frame, &mut run).await?,
             };
@@ -270,7 +275,7 @@ impl Frame {
                 intake.pass(*left);
                 *self = Frame::Boundary;
             }
-            Frame::Boundary | Frame::Gathering { .. } | Frame::Metering { .. } => {}
+            Frame::Boundary | Frame::Gathering { .. } | Frame::Metering { .. } | Frame::Rejecting(_) => {}
         }
         Ok(Flow::On)
     }

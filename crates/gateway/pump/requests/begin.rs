@@ -96,6 +96,10 @@ impl Pump {
                 request::topics_are_possible(body, whole.size, version).map_err(malformed)?
             }
             RequestPath::Produce => match request::produce_acks(body, version).map_err(malformed)? {
+                Some(acks) if self.rejecting.get().is_some() => {
+                    self.count(api);
+                    return Ok(self.reject(prefix, acks, whole.at, whole.size));
+                }
                 Some(0) => {
                     // Nobody answers.
                     self.count(api);
@@ -107,6 +111,7 @@ impl Pump {
                 }
                 None => None,
             },
+            RequestPath::Replica | RequestPath::Fetch if !self.cap_fetch(api, version, body, now) => None,
             RequestPath::Replica if body.len() < 4 => None,
             RequestPath::Replica => {
                 Some(request::force_replica(api, version, body).map(drop).map_err(malformed)?)
@@ -132,6 +137,8 @@ impl Pump {
     fn path(&self, api: Api, prefix: RequestPrefix) -> RequestPath {
         if self.session.login.awaits_token() {
             RequestPath::Answered
+        } else if self.limits_changes(api) {
+            RequestPath::Held
         } else {
             api.request_path(prefix.version)
         }
@@ -215,7 +222,15 @@ impl Pump {
                 self.in_flight.push(Owed::ByGateway(answer));
                 return Ok(());
             }
-            Verdict::Forward => Treatment::ByTable,
+            Verdict::Forward => {
+                if let Some(answer) = self.limit_changes(api, prefix, body, now)? {
+                    self.count(api);
+                    self.session.counts.refused(api);
+                    self.in_flight.push(Owed::ByGateway(answer));
+                    return Ok(());
+                }
+                Treatment::ByTable
+            }
             Verdict::ForwardMasked => Treatment::MaskConfigs,
         };
         let name = self.in_flight.next_name();
@@ -241,7 +256,7 @@ impl Pump {
         }));
     }
 
-    fn count(&self, api: Api) {
+    pub(super) fn count(&self, api: Api) {
         self.bytes.requests.set(self.bytes.requests.get() + 1);
         self.session.counts.request(api);
     }

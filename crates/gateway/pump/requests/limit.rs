@@ -6,13 +6,15 @@ use std::time::Instant;
 
 use wire::Api;
 use wire::head;
+use wire::refuse;
+use wire::request::{self, Capped, Named};
 use wire::walk::Walker;
 
 use super::begin::Begun;
 use super::{Flow, Frame, Run, malformed};
 use crate::ended::Ended;
 use crate::frames::SIZE_BYTES;
-use crate::limits::Admission;
+use crate::limits::{Admission, Request};
 use crate::pool::Intake;
 use crate::pump::Pump;
 
@@ -35,6 +37,7 @@ impl Pump {
             Admission::More => return Ok(Some(Flow::More)),
             Admission::Go => {}
             Admission::At(until) => self.stand(intake, run, until).await?,
+            Admission::Reject(wait) => self.rejecting.set(Some(wait)),
         }
         if limits.wants_slots() {
             self.send_on(intake, run).await?;
@@ -65,15 +68,37 @@ impl Pump {
             return Ok(if frame.len() < size { Admission::More } else { Admission::Go });
         };
         let Some(api) = Api::from_key(prefix.key) else { return Ok(Admission::Go) };
-        if session.limits.asks_client_id() {
+        let limits = &session.limits;
+        let mut group = None;
+        if limits.asks_client_id() || limits.asks_group(api, session, now) {
+            let rest = if frame.len() < size { Admission::More } else { Admission::Go };
             let flexible = api.request_is_flexible(prefix.version);
-            match head::request_head(frame, flexible).map_err(malformed)? {
-                Some(head) => session.limits.set_client_id(head.client_id.unwrap_or_default()),
-                None if frame.len() < size => return Ok(Admission::More),
-                None => return Ok(Admission::Go),
+            let Some(head) = head::request_head(frame, flexible).map_err(malformed)? else { return Ok(rest) };
+            if limits.asks_client_id() {
+                limits.set_client_id(head.client_id.unwrap_or_default());
+            }
+            // Asked again: for another client other limits may be in force.
+            if api.speaks(prefix.version) && limits.asks_group(api, session, now) {
+                match request::group(api, prefix.version, &frame[head.body_at..]).map_err(malformed)? {
+                    Some(Named::Group(name)) => group = std::str::from_utf8(name).ok(),
+                    Some(Named::NoGroup) => {}
+                    None => return Ok(rest),
+                }
             }
         }
-        Ok(session.limits.admit(api, SIZE_BYTES + size, session, now))
+        let can_be_rejected = api == Api::Produce || refuse::knows_throttling_quota(api, prefix.version);
+        let request = Request { api, size: SIZE_BYTES + size, group, can_be_rejected };
+        Ok(limits.admit(&request, session, now))
+    }
+
+    /// Lowers what a Fetch asks for to what its limits grant at once. False where more bytes are needed to see it.
+    pub(super) fn cap_fetch(&self, api: Api, version: i16, body: &mut [u8], now: Instant) -> bool {
+        let limits = &self.session.limits;
+        if api != Api::Fetch || limits.is_off() {
+            return true;
+        }
+        let Some(max) = limits.fetch_bytes_max(&self.session, now) else { return true };
+        request::cap_fetch_bytes(version, body, max) != Capped::NeedMore
     }
 
     /// How a Produce request whose first bytes are known travels: past us, or past somebody who listens.

@@ -162,6 +162,11 @@ impl Rules {
             && self.0.iter().any(|rule| rule.looks_at_topics() && rule.fits_but_for_names(who))
     }
 
+    /// Whether a rule for `who` looks at groups, whichever the group is.
+    pub fn look_at_groups(&self, who: &Who<'_>) -> bool {
+        self.0.iter().any(|rule| rule.looks_at_groups() && rule.fits_but_for_names(who))
+    }
+
     /// The buckets that a connection itself is charged to: before its login those that do not look at the principal, after
     /// it those that do.
     pub fn at_door(&self, who: &Who<'_>, is_known: bool, now: Nanos) -> Vec<Handle> {
@@ -331,6 +336,18 @@ impl Rule {
 }
 
 impl Used {
+    /// How many units may come at once; `None` for slots.
+    pub fn at_once(&self) -> Option<u64> {
+        match self {
+            Self::Paced(Pace::Rate { units, per, burst }, _) => {
+                let in_a_second = u128::from(*units) * 1_000_000_000 / u128::from(*per).max(1);
+                Some(u64::try_from(in_a_second).unwrap_or(u64::MAX).max(*burst))
+            }
+            Self::Paced(Pace::Fixed { count, .. } | Pace::Sliding { count, .. }, _) => Some(*count),
+            Self::Slots(_) => None,
+        }
+    }
+
     /// How much of what a bucket holds is used; `None` for slots, whose number the key does not tell.
     pub fn fullness(&self, now: Nanos) -> Option<f64> {
         match self {

@@ -1,0 +1,185 @@
+//! Charging: before a request goes on, where it can be held back, and afterwards, where it can't.
+
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use config::limit::{Mode, OnExceeded};
+use policy::quota::rules::Used;
+use policy::quota::{Handle, Measure, Nanos, Who};
+use wire::Api;
+
+use super::{Admission, Limits, nanos, who};
+use crate::conn::Session;
+
+/// A request as limits see it before it goes on.
+pub struct Request<'a> {
+    /// Its API.
+    pub api: Api,
+    /// Its bytes, with the size.
+    pub size: usize,
+    /// The group that it names, if that was asked for.
+    pub group: Option<&'a str>,
+    /// Whether it can be answered with an error that clients retry.
+    pub can_be_rejected: bool,
+}
+
+impl Limits {
+    /// Charges a request before it goes on, and says when it may.
+    pub fn admit(&self, request: &Request<'_>, session: &Session, now: Instant) -> Admission {
+        let api = request.api;
+        let charged = self.charged(api, session, now);
+        self.pause.carries(api);
+        self.admitted.set(true);
+        if charged.handles.is_empty() && request.group.is_none() {
+            return Admission::Go;
+        }
+        let at = self.clock.at(now);
+        if request.can_be_rejected && charged.takes {
+            let wait = charged.handles.iter().filter_map(|handle| rejects(handle, at)).max();
+            if let Some(wait) = wait {
+                return Admission::Reject(Duration::from_nanos(wait));
+            }
+        }
+        let mut wait = Duration::ZERO;
+        if charged.takes {
+            for handle in &charged.handles {
+                match handle.measure {
+                    Measure::Requests => wait = wait.max(take(handle, api, at)),
+                    Measure::ProduceBytes => self.charge(handle, request.size as u64, now),
+                    Measure::FetchBytes
+                    | Measure::Records
+                    | Measure::Mutations
+                    | Measure::InFlight
+                    | Measure::Open
+                    | Measure::Connections => {}
+                }
+            }
+        }
+        if let Some(group) = request.group {
+            for handle in self.of_group(api, group, session, now) {
+                wait = wait.max(take(&handle, api, at));
+            }
+        }
+        if charged.holds_slots {
+            *self.slots.borrow_mut() = Some(Rc::clone(&charged));
+        }
+        if wait.is_zero() || api.is_pressing() || !self.pause.may_begin() {
+            return Admission::Go;
+        }
+        Admission::At(now + wait)
+    }
+
+    /// Whether the group that requests of this API name has to be told.
+    pub fn asks_group(&self, api: Api, session: &Session, now: Instant) -> bool {
+        self.charged(api, session, now).asks_group
+    }
+
+    /// The buckets of a group. Such requests are few: they are found anew each time.
+    fn of_group(&self, api: Api, group: &str, session: &Session, now: Instant) -> Vec<Handle> {
+        let (principal, client_id) = (session.principal(), self.client_id.borrow());
+        let who = Who { group: Some(group), ..who(session, &principal, &client_id, Some(api)) };
+        self.rules.borrow().applying(&who, self.clock.at(now))
+    }
+
+    /// Whether it has to be told what requests of this API change.
+    pub fn mutates(&self, api: Api, session: &Session, now: Instant) -> bool {
+        let is_of_changes = |handle: &Handle| handle.measure == Measure::Mutations;
+        !self.is_off() && self.charged(api, session, now).handles.iter().any(is_of_changes)
+    }
+
+    /// Charges what a request creates and deletes, or says for how long it should not have come.
+    pub fn mutate(
+        &self,
+        api: Api,
+        mutations: u64,
+        can_be_rejected: bool,
+        session: &Session,
+        now: Instant,
+    ) -> Result<(), Duration> {
+        let charged = self.charged(api, session, now);
+        let handles = || charged.handles.iter().filter(|handle| handle.measure == Measure::Mutations);
+        let at = self.clock.at(now);
+        if can_be_rejected && let Some(wait) = handles().filter_map(|handle| rejects(handle, at)).max() {
+            return Err(Duration::from_nanos(wait));
+        }
+        handles().for_each(|handle| self.charge(handle, mutations, now));
+        Ok(())
+    }
+
+    /// The most bytes that a Fetch should ask for: what its limits grant at once, so that one answer's debt can be paid.
+    pub fn fetch_bytes_max(&self, session: &Session, now: Instant) -> Option<i32> {
+        let charged = self.charged(Api::Fetch, session, now);
+        let of_bytes = charged.handles.iter().filter(|handle| handle.measure == Measure::FetchBytes);
+        let enforced = of_bytes.filter(|handle| handle.rule.limit.mode == Mode::Enforce);
+        let most = enforced.filter_map(|handle| handle.used.at_once()).min()?;
+        Some(i32::try_from(most).unwrap_or(i32::MAX))
+    }
+
+    /// Charges what cannot be held back any more; debt makes a pause.
+    pub(super) fn charge(&self, handle: &Handle, cost: u64, now: Instant) {
+        let Used::Paced(pace, bucket) = &*handle.used else { return };
+        let at = self.clock.at(now);
+        let rule = &handle.rule;
+        if rule.limit.mode == Mode::Observe {
+            if bucket.debt(*pace, at) > 0 {
+                observed(handle);
+            } else {
+                bucket.charge(*pace, cost, at);
+            }
+            return;
+        }
+        let debt = bucket.charge(*pace, cost, at);
+        if debt > 0 {
+            let added = self.pause.extend(now, Duration::from_nanos(debt), rule.limit.max_throttle);
+            rule.tally.throttled(nanos(added));
+        }
+    }
+}
+
+/// How long a rejecting limit would let wait, if it would; counts the rejection.
+fn rejects(handle: &Handle, at: Nanos) -> Option<Nanos> {
+    let limit = &handle.rule.limit;
+    if limit.on_exceeded != OnExceeded::Reject || limit.mode == Mode::Observe {
+        return None;
+    }
+    let Used::Paced(pace, bucket) = &*handle.used else { return None };
+    let wait = match handle.measure {
+        Measure::Requests => bucket.wait(*pace, 1, at),
+        Measure::ProduceBytes | Measure::Mutations | Measure::Records => bucket.debt(*pace, at),
+        Measure::FetchBytes | Measure::InFlight | Measure::Open | Measure::Connections => 0,
+    };
+    if wait == 0 {
+        return None;
+    }
+    handle.rule.tally.rejected.fetch_add(1, Ordering::Relaxed);
+    Some(wait.min(nanos(limit.max_throttle)))
+}
+
+/// Takes one request from a bucket, and says how long it has to wait.
+fn take(handle: &Handle, api: Api, at: Nanos) -> Duration {
+    let Used::Paced(pace, bucket) = &*handle.used else { return Duration::ZERO };
+    let limit = &handle.rule.limit;
+    if limit.mode == Mode::Observe {
+        if bucket.wait(*pace, 1, at) > 0 {
+            observed(handle);
+        } else {
+            bucket.take(*pace, 1, at);
+        }
+        return Duration::ZERO;
+    }
+    let wait = Duration::from_nanos(bucket.take(*pace, 1, at)).min(limit.max_throttle);
+    if !wait.is_zero() && !api.is_pressing() {
+        handle.rule.tally.throttled(nanos(wait));
+    }
+    wait
+}
+
+/// Counts what an observed limit would have done, and says so in the log now and then.
+pub(super) fn observed(handle: &Handle) {
+    let before = handle.rule.tally.observed.fetch_add(1, Ordering::Relaxed);
+    if before.is_power_of_two() || before == 0 {
+        let limit = &*handle.rule.limit.name;
+        tracing::info!(limit, times = before + 1, "an observed limit would have throttled");
+    }
+}
