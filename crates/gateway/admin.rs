@@ -1,4 +1,6 @@
-//! The admin address: `/metrics`, `/livez`, `/readyz`.
+//! The admin address: `/metrics`, `/livez`, `/readyz`, `/limits`.
+
+mod limits;
 
 use std::convert::Infallible;
 use std::net::TcpListener;
@@ -94,7 +96,16 @@ fn respond(request: &Request<Incoming>, gateway: &Gateway) -> Response<Full<Byte
                 }
             }
         }
-        _ => plain(StatusCode::NOT_FOUND, "here are /metrics, /livez and /readyz\n".to_owned()),
+        "/limits" => match limits::answer(gateway, request.uri().query().unwrap_or_default()) {
+            Ok(text) => {
+                let mut response = plain(StatusCode::OK, text);
+                let kind = hyper::header::HeaderValue::from_static("application/json");
+                response.headers_mut().insert(CONTENT_TYPE, kind);
+                response
+            }
+            Err(why) => plain(StatusCode::BAD_REQUEST, why),
+        },
+        _ => plain(StatusCode::NOT_FOUND, "here are /metrics, /livez, /readyz and /limits\n".to_owned()),
     }
 }
 

@@ -241,6 +241,11 @@ impl Rule {
 
     /// The buckets of `who` under this rule: none, one, or for bytes one for each direction.
     fn handles(self: &Arc<Self>, who: &Who<'_>, now: Nanos) -> Vec<Handle> {
+        self.keyed(who, now).into_iter().map(|(_, handle)| handle).collect()
+    }
+
+    /// As [`Self::handles`], with the keys that they stand under.
+    pub fn keyed(self: &Arc<Self>, who: &Who<'_>, now: Nanos) -> Vec<(String, Handle)> {
         if !self.fits(who) {
             return Vec::new();
         }
@@ -294,7 +299,8 @@ impl Rule {
         fitting.max_by_key(|over| (rank(&over.principal), rank(&over.client_id), rank(&over.address)))
     }
 
-    fn handle(self: &Arc<Self>, charge: Charge, key: &str, now: Nanos) -> Handle {
+    /// A bucket, and the key that it stands under.
+    fn handle(self: &Arc<Self>, charge: Charge, key: &str, now: Nanos) -> (String, Handle) {
         let mut keys = lock(&self.keys);
         // Kafka's byte rates are two limits, one for each way.
         let is_second = self.limit.kind == LimitKind::Bytes && charge.measure == Measure::FetchBytes;
@@ -318,9 +324,9 @@ impl Rule {
             }
             (Much::Paced(pace), _) => (Arc::new(Used::Paced(pace, Bucket::new(pace))), 0),
         };
-        keys.insert(name.into_boxed_str(), Arc::clone(&used));
+        keys.insert(name.clone().into_boxed_str(), Arc::clone(&used));
         drop(keys);
-        Handle { rule: Arc::clone(self), used, measure: charge.measure, at_once }
+        (name, Handle { rule: Arc::clone(self), used, measure: charge.measure, at_once })
     }
 
     /// The fullest keys, at most `most`: how much of the limit each has used, 1.0 for all of it, more with debt.
