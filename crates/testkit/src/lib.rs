@@ -4,6 +4,7 @@
 //! Nothing in here depends on the crates under test, so that a mistake of theirs cannot repeat itself in the check.
 
 pub mod certs;
+pub mod clients;
 pub mod free_ports;
 pub mod gateway;
 pub mod kafka;
@@ -15,6 +16,7 @@ pub mod scripted;
 pub mod wait;
 
 pub use certs::Certs;
+pub use clients::{Client, Library};
 pub use free_ports::FreePorts;
 pub use gateway::{Gateway, GatewayConfig};
 pub use kafka::{Advertise, KafkaCluster, Output, SaslPlain, Spec, Tool};

@@ -22,6 +22,26 @@ pub fn python() -> PathBuf {
     target().join("python/bin/python")
 }
 
+/// The sources of the programs on client libraries.
+pub fn clients_source() -> PathBuf {
+    workspace().join("tests/clients")
+}
+
+/// The modules of npm; `cargo xtask test` installs them.
+pub fn node_modules() -> PathBuf {
+    target().join("clients/node/node_modules")
+}
+
+/// The directory of the programs in Go; `cargo xtask test` builds them.
+pub fn go_clients() -> PathBuf {
+    target().join("clients/go")
+}
+
+/// The classes of the load on Java's own client; `cargo xtask test` compiles them.
+pub fn java_client() -> PathBuf {
+    target().join("clients/java")
+}
+
 /// How much of the matrix of versions and clients is tested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Breadth {

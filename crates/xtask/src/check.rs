@@ -23,10 +23,13 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options, breadth: Breadth) -> Result<()> {
     provide::programs()?;
     provide::python()?;
+    provide::node()?;
+    provide::go()?;
     // Here, so that no test's time is spent on the network.
     for version in [KAFKA_OLD, KAFKA_NEW] {
         kafka::Dist::fetch(version)?;
     }
+    provide::java()?;
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.current_dir(place::workspace()).arg("test");

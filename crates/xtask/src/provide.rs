@@ -1,15 +1,17 @@
 //! What tests need of the machine: found, installed where that is possible, or named exactly.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
-use testkit::{kafka, place};
+use testkit::{KAFKA_NEW, kafka, place};
 
 const JDK_MIN: u32 = 17;
+/// The first Go that gets a newer one by itself when a module asks for it.
+const GO_MIN: u32 = 21;
 /// Clients from `PyPI`, pinned.
-const PYTHON_CLIENTS: [&str; 2] = ["kafka-python==3.0.12", "confluent-kafka==2.16.1"];
+const PYTHON_CLIENTS: [&str; 3] = ["kafka-python==3.0.12", "confluent-kafka==2.16.1", "aiokafka==0.14.0"];
 
 /// A need, and the Debian packages that meet it.
 struct Need {
@@ -18,7 +20,7 @@ struct Need {
     met: fn() -> bool,
 }
 
-const NEEDS: [Need; 6] = [
+const NEEDS: [Need; 8] = [
     Need { what: "kcat", packages: &["kcat"], met: || answers("kcat", "-V") },
     Need { what: "haproxy", packages: &["haproxy"], met: || answers("haproxy", "-v") },
     Need { what: "a JDK of 17 or newer", packages: &["default-jdk-headless"], met: has_jdk },
@@ -28,6 +30,12 @@ const NEEDS: [Need; 6] = [
         packages: &["python3-venv"],
         met: || runs(Command::new("python3").args(["-c", "import venv, ensurepip"])),
     },
+    Need {
+        what: "Node.js with npm",
+        packages: &["nodejs", "npm"],
+        met: || answers("node", "--version") && answers("npm", "--version"),
+    },
+    Need { what: "Go of 1.21 or newer", packages: &["golang-go"], met: has_go },
     // librdkafka in process, and the cryptography of rustls, are C.
     Need {
         what: "a C compiler, make and cmake",
@@ -84,6 +92,54 @@ pub(crate) fn python() -> Result<()> {
     Ok(fs::write(mark, clients)?)
 }
 
+/// Installs the clients of npm, once per list of clients.
+pub(crate) fn node() -> Result<()> {
+    let modules = place::node_modules();
+    let home = modules.parent().context("no directory above the modules of npm")?;
+    let source = place::clients_source().join("node");
+    let lock = fs::read(source.join("package-lock.json"))?;
+    let mark = home.join("clients");
+    if modules.exists() && fs::read(&mark).is_ok_and(|made| made == lock) {
+        return Ok(());
+    }
+    fs::create_dir_all(home)?;
+    for file in ["package.json", "package-lock.json"] {
+        fs::copy(source.join(file), home.join(file))?;
+    }
+    let mut npm = Command::new("npm");
+    npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]).current_dir(home);
+    must(&mut npm, "npm ci")?;
+    Ok(fs::write(mark, lock)?)
+}
+
+/// Builds the programs in Go, which keeps what has not changed.
+pub(crate) fn go() -> Result<()> {
+    let home = place::go_clients();
+    fs::create_dir_all(&home)?;
+    let mut go = Command::new("go");
+    go.args(["build", "-buildvcs=false", "-o"]).arg(&home).arg("./...");
+    // Some distributions turn off that Go gets the version that a module asks for.
+    go.env("GOTOOLCHAIN", "auto").current_dir(place::clients_source().join("go"));
+    must(&mut go, "go build")
+}
+
+/// Compiles the load on Java's own client, once per text.
+pub(crate) fn java() -> Result<()> {
+    let home = place::java_client();
+    let source = place::clients_source().join("java/Load.java");
+    let text = fs::read_to_string(&source)?;
+    let made = format!("{KAFKA_NEW}\n{text}");
+    let mark = home.join("source");
+    if fs::read_to_string(&mark).is_ok_and(|before| before == made) {
+        return Ok(());
+    }
+    fs::create_dir_all(&home)?;
+    let mut javac = Command::new(javac());
+    javac.args(["-cp", &kafka::Dist::fetch(KAFKA_NEW)?.class_path(), "-d"]).arg(&home).arg(source);
+    must(&mut javac, "javac")?;
+    Ok(fs::write(mark, made)?)
+}
+
 fn must(command: &mut Command, what: &str) -> Result<()> {
     let status = command.status().with_context(|| format!("cannot start {what}"))?;
     if !status.success() {
@@ -106,12 +162,23 @@ fn runs(command: &mut Command) -> bool {
     command.stdin(Stdio::null()).status().is_ok_and(|status| status.success())
 }
 
-fn has_jdk() -> bool {
+/// `javac` is what tells a JDK from a runtime; tests compile small Java clients.
+fn javac() -> PathBuf {
     let java = kafka::java();
-    // `javac` is what tells a JDK from a runtime; tests compile small Java clients.
-    let javac = java.parent().map_or_else(|| "javac".into(), |bin| bin.join("javac"));
-    let javac = if java == Path::new("java") { "javac".into() } else { javac };
-    let Ok(output) = Command::new(javac).arg("-version").output() else { return false };
+    if java == Path::new("java") { "javac".into() } else { java.with_file_name("javac") }
+}
+
+fn has_go() -> bool {
+    let Ok(output) = Command::new("go").arg("version").output() else { return false };
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    // `go version go1.24.4 linux/amd64`
+    let minor =
+        text.split_whitespace().nth(2).and_then(|version| version.split('.').nth(1)?.parse::<u32>().ok());
+    minor.is_some_and(|minor| minor >= GO_MIN)
+}
+
+fn has_jdk() -> bool {
+    let Ok(output) = Command::new(javac()).arg("-version").output() else { return false };
     let text = [output.stdout, output.stderr].concat();
     // `javac 17.0.15`
     String::from_utf8_lossy(&text)

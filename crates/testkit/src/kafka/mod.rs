@@ -20,7 +20,7 @@ use anyhow::{Context, Result, bail};
 
 pub use dist::{Dist, java};
 pub use plan::{Advertise, NodePlan, NodeTls, Plan, SaslPlain, Spec};
-pub use tool::{Output, Tool, class_of};
+pub use tool::{Output, Running, Tool, class_of};
 
 use crate::free_ports::FreePorts;
 use crate::leash::Leash;

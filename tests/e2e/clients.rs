@@ -1,0 +1,70 @@
+//! The client libraries that people use, each by its program in tests/clients: what is sent arrives, without an error
+//! and without a rebalance.
+
+use std::thread;
+use std::time::Duration;
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+use testkit::{Client, Library};
+
+use crate::ground::{Ground, Way, scenarios};
+
+scenarios! {
+    both:;
+    full: every_library_sends_and_reads_in_a_group_without_a_fault;
+    new:;
+}
+
+const RECORDS: u64 = 300;
+const SIZE: usize = 1024;
+
+fn every_library_sends_and_reads_in_a_group_without_a_fault(ground: &Ground) {
+    let ways = [ground.direct(), ground.through(crate::ground::ALICE)];
+    for way in &ways {
+        for library in Library::ALL {
+            let topic = way.topic(&name(library), 3);
+            has_coordinator(ground, &topic);
+        }
+    }
+    thread::scope(|scope| {
+        for library in Library::ALL {
+            scope.spawn(move || {
+                let faults = ground.agree(|way| faults(way, library));
+                assert_eq!(faults, Vec::<String>::new());
+            });
+        }
+    });
+}
+
+fn name(library: Library) -> String {
+    format!("clients-{}", library.name())
+}
+
+/// Sends and reads; what a user would have noticed.
+fn faults(way: &Way<'_>, library: Library) -> Vec<String> {
+    let client = Client::new(library, &way.bootstrap, way.user);
+    let name = way.name(&name(library));
+    let sent = client.produce(&name, RECORDS, SIZE).run().unwrap();
+    // Longer than a heartbeat.
+    let read = client.consume(&name, &name, RECORDS).staying(Duration::from_secs(4)).run().unwrap();
+    let mut faults = [sent.faults(), read.faults()].concat();
+    for report in [sent, read] {
+        if (report.records, report.bytes) != (RECORDS, RECORDS * SIZE as u64)
+            || report.library != library.name()
+        {
+            faults.push(format!("{report:?}"));
+        }
+    }
+    faults
+}
+
+/// Waits until the group of this name has a coordinator: while there is none some libraries log errors, as they may.
+fn has_coordinator(ground: &Ground, group: &str) {
+    let bootstrap = ground.cluster.internal();
+    let consumer: BaseConsumer =
+        ClientConfig::new().set("bootstrap.servers", bootstrap).set("group.id", group).create().unwrap();
+    let mut partitions = TopicPartitionList::new();
+    partitions.add_partition_offset(group, 0, Offset::Invalid).unwrap();
+    consumer.committed_offsets(partitions, Duration::from_secs(60)).unwrap();
+}
