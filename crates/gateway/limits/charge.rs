@@ -37,8 +37,10 @@ impl Limits {
         let at = self.clock.at(now);
         if request.can_be_rejected && charged.takes {
             let wait = charged.handles.iter().filter_map(|handle| rejects(handle, at)).max();
-            if let Some(wait) = wait {
-                return Admission::Reject(Duration::from_nanos(wait));
+            if let Some(wait) = wait.map(Duration::from_nanos) {
+                // Clients that come again at once are not read before it makes sense, as brokers do it.
+                self.pause.extend(now, wait, wait);
+                return Admission::Reject(wait);
             }
         }
         let mut wait = Duration::ZERO;

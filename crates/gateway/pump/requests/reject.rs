@@ -32,8 +32,9 @@ pub(super) struct Rejected {
     echo: Echo,
 }
 
+/// In whole milliseconds, rounded up.
 fn millis(time: Duration) -> i32 {
-    i32::try_from(time.as_millis()).unwrap_or(i32::MAX)
+    i32::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX)
 }
 
 impl Pump {
