@@ -53,7 +53,7 @@ fn the_example_checks_with_every_key_switched_on() {
 }
 
 /// Keys whose switched-off line shows an example, because their default is none or stands elsewhere.
-const NO_DEFAULT: [&str; 11] = [
+const NO_DEFAULT: [&str; 26] = [
     "users_file",
     "node_addresses",
     "tls",
@@ -65,6 +65,21 @@ const NO_DEFAULT: [&str; 11] = [
     "name",
     "password_file",
     "password_env",
+    "kind",
+    "by",
+    "count",
+    "window",
+    "rate",
+    "burst",
+    "in_flight",
+    "produce_rate",
+    "fetch_rate",
+    "produce_burst",
+    "fetch_burst",
+    "principal",
+    "client_id",
+    "address",
+    "match",
 ];
 
 #[test]
@@ -85,7 +100,19 @@ fn a_switched_off_line_shows_the_default() {
 #[test]
 fn every_key_that_is_known_is_in_the_example() {
     // An unknown key is answered with the list of those that are known.
-    let tables = ["[log]", "[process]", "[drain]", "[[cluster]]", "[[cluster.listener]]", "[[user]]"];
+    let tables = [
+        "[log]",
+        "[process]",
+        "[drain]",
+        "[[cluster]]",
+        "[[cluster.listener]]",
+        "[[user]]",
+        "[[limit]]\nkind = \"fixed-window\"",
+        "[[limit]]\nkind = \"leaky-bucket\"",
+        "[[limit]]\nkind = \"concurrency\"",
+        "[[limit]]\nkind = \"bytes\"",
+        "[[limit.override]]",
+    ];
     let wrong = tables.map(|table| format!("{table}\nqqqqqqqqqqqqqqqqqqqqqqqq = 1\n")).concat();
     let faults = config::parse(&wrong, Path::new("/nowhere")).unwrap_err();
     let lists: Vec<&str> = faults
@@ -97,7 +124,11 @@ fn every_key_that_is_known_is_in_the_example() {
     assert_eq!(lists.len(), tables.len());
     for key in lists.iter().flat_map(|list| list.split(", ")) {
         let shown = EXAMPLE.lines().any(|line| {
-            let line = line.trim_start_matches('#').trim_start_matches('[').trim_start_matches("cluster.");
+            let line = line
+                .trim_start_matches('#')
+                .trim_start_matches('[')
+                .trim_start_matches("cluster.")
+                .trim_start_matches("limit.");
             line.starts_with(&format!("{key} = ")) || line.starts_with(&format!("{key}]"))
         });
         assert!(shown, "{key} is not in proxy.toml");

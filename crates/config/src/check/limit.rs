@@ -49,7 +49,7 @@ fn read(
     let amount = amount::read(&mut section, kind, is_needed);
     let overrides = read_overrides(overrides, kind, section.text);
     let limit = Limit {
-        name: name?.into(),
+        name: name.as_deref().unwrap_or_default().into(),
         kind,
         by: by.iter().map(|key| key.value).collect(),
         matches: matches.value.clone(),
@@ -63,7 +63,7 @@ fn read(
     check_keys(&section, &limit, &by, &matches.at);
     check_reach(&section, &limit);
     section.finish();
-    Some(limit)
+    name.map(|_| limit)
 }
 
 fn read_name(section: &mut Section<'_, '_>, names: &mut BTreeMap<String, String>) -> Option<String> {
@@ -282,9 +282,13 @@ fn check_reach(section: &Section<'_, '_>, limit: &Limit) {
             "only Produce, CreateTopics, DeleteTopics and CreatePartitions have an error that clients retry";
         section.fault(&section.place_of("on_exceeded"), what, remedy);
     }
-    if limit.scope == Scope::Fleet && !is_paced {
-        let what = format!("limits of the kind {} cannot be shared by a fleet", limit.kind.name());
-        section.fault(&section.place_of("scope"), what, "write scope = \"replica\"");
+    if limit.scope == Scope::Fleet {
+        let what = "limits are not shared among replicas by this version";
+        section.fault(
+            &section.place_of("scope"),
+            what,
+            "write scope = \"replica\", and each replica's share",
+        );
     }
     if limit.max_throttle == Duration::ZERO && limit.on_exceeded == OnExceeded::Throttle {
         let note = "a limit whose max_throttle is 0s only counts";
