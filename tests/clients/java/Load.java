@@ -1,6 +1,7 @@
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
+import java.security.MessageDigest;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -37,6 +38,7 @@ public final class Load {
     private volatile long acknowledged;
     private volatile long begun = System.nanoTime(), last = begun;
     private boolean leaving;
+    private final byte[] noise = noise();
 
     /** What the client logs goes to standard output, which is the report's. */
     public static void main(String[] arguments) throws Exception {
@@ -59,7 +61,7 @@ public final class Load {
         Runtime.getRuntime().halt(load.isDone() ? 0 : 1);
     }
 
-    private Load(String[] arguments) {
+    private Load(String[] arguments) throws Exception {
         mode = arguments[0];
         properties.put("bootstrap.servers", arguments[1]);
         if (!arguments[2].equals("-")) {
@@ -101,12 +103,27 @@ public final class Load {
         }
     }
 
-    /** What the record of this number holds: the number again and again. */
-    private static byte[] value(long number, int size) {
-        byte[] unit = (number + ":").getBytes(StandardCharsets.UTF_8);
-        byte[] value = new byte[size];
-        for (int at = 0; at < size; at += unit.length) {
-            System.arraycopy(unit, 0, value, at, Math.min(unit.length, size - at));
+    /** A MiB that no compression makes smaller. */
+    private static byte[] noise() throws Exception {
+        MessageDigest digest = MessageDigest.getInstance("SHA-512");
+        ByteArrayOutputStream all = new ByteArrayOutputStream();
+        byte[] block = {};
+        for (int n = 0; n < 16384; n++) {
+            block = digest.digest(block);
+            all.write(block);
+        }
+        return all.toByteArray();
+    }
+
+    /** What the record of this number holds: the number, then noise, each record's beginning where the last one's ends. */
+    private byte[] value(long number, int size) {
+        byte[] head = (number + ":").getBytes(StandardCharsets.UTF_8);
+        byte[] value = Arrays.copyOf(head, size);
+        int start = (int) (number * size % noise.length);
+        for (int at = head.length; at < size; start = 0) {
+            int length = Math.min(size - at, noise.length - start);
+            System.arraycopy(noise, start, value, at, length);
+            at += length;
         }
         return value;
     }

@@ -1,6 +1,7 @@
 // kafkajs: the load that ../python/load.py describes.
 'use strict'
 
+const { createHash } = require('crypto')
 const { Kafka, logLevel } = require('kafkajs')
 const { version } = require('kafkajs/package.json')
 
@@ -37,9 +38,28 @@ function failed(error) {
   }
 }
 
-// What the record of this number holds: the number again and again.
+// A MiB that no compression makes smaller.
+function noise() {
+  const blocks = []
+  let block = Buffer.alloc(0)
+  for (let n = 0; n < 16384; n++) {
+    block = createHash('sha512').update(block).digest()
+    blocks.push(block)
+  }
+  return Buffer.concat(blocks)
+}
+
+const NOISE = noise()
+
+// What the record of this number holds: the number, then noise, each record's beginning where the last one's ends.
 function value(number, size) {
-  return Buffer.alloc(size, `${number}:`)
+  const held = [Buffer.from(`${number}:`)]
+  for (let start = (number * size) % NOISE.length, left = size; left > 0; start = 0) {
+    const piece = NOISE.subarray(start, start + left)
+    held.push(piece)
+    left -= piece.length
+  }
+  return Buffer.concat(held).subarray(0, size)
 }
 
 function isDone() {

@@ -4,6 +4,7 @@ package load
 
 import (
 	"bytes"
+	"crypto/sha512"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -76,10 +77,25 @@ func seconds(count float64) time.Duration {
 	return time.Duration(count * float64(time.Second))
 }
 
-// Value is what the record of this number holds: the number again and again.
+// A MiB that no compression makes smaller: some clients compress unless told otherwise.
+var noise = func() []byte {
+	var all, block []byte
+	for range 16384 {
+		sum := sha512.Sum512(block)
+		block = sum[:]
+		all = append(all, block...)
+	}
+	return all
+}()
+
+// Value is what the record of this number holds: the number, then noise, each record's beginning where the last one's
+// ends.
 func Value(number, size int) []byte {
-	unit := []byte(strconv.Itoa(number) + ":")
-	return bytes.Repeat(unit, size/len(unit)+1)[:size]
+	value := append([]byte(strconv.Itoa(number)), ':')
+	for start := number * size % len(noise); len(value) < size; start = 0 {
+		value = append(value, noise[start:min(len(noise), start+size)]...)
+	}
+	return value[:size]
 }
 
 // Key is the key of the record of this number.
