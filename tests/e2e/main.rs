@@ -11,6 +11,7 @@ mod java_programs;
 mod java_tools;
 mod kcat;
 mod librdkafka;
+mod limits;
 mod listing;
 mod moves;
 mod python;
