@@ -38,7 +38,7 @@ fn read(text: Text<'_>, base: &Path) -> Option<Model> {
     let drafts = cluster::read_all(&mut root, base, &users);
     ports::check(text, admin.as_ref(), &drafts);
     let limits = limit::read_all(&mut root, &drafts);
-    let fleet = fleet::read(&mut root, base, &limits);
+    let fleet = fleet::read(&mut root, base, limits.fleet_at.as_ref());
     root.finish();
     Some(Model {
         admin: admin.map(|bind| Admin { bind: bind.value }),
@@ -47,7 +47,7 @@ fn read(text: Text<'_>, base: &Path) -> Option<Model> {
         clusters: drafts.into_iter().map(|draft| Arc::new(draft.cluster)).collect(),
         users: Arc::new(users.into_users()),
         drain,
-        limits,
+        limits: limits.limits,
         fleet,
         notes: Vec::new(),
     })

@@ -106,11 +106,13 @@ pub(crate) struct Section<'s, 't> {
     pub(crate) at: Range<usize>,
     table: &'s DeTable<'t>,
     known: Vec<&'static str>,
+    /// Keys that were refused with a word of their own.
+    refused: Vec<&'static str>,
 }
 
 impl<'s, 't> Section<'s, 't> {
     pub(crate) fn new(text: Text<'t>, title: &'static str, at: Range<usize>, table: &'s DeTable<'t>) -> Self {
-        Self { text, title, at, table, known: Vec::new() }
+        Self { text, title, at, table, known: Vec::new(), refused: Vec::new() }
     }
 
     pub(crate) fn fault(&self, at: &Range<usize>, what: impl Into<String>, remedy: impl Into<String>) {
@@ -171,6 +173,12 @@ impl<'s, 't> Section<'s, 't> {
             }
         }
         Some(texts)
+    }
+
+    /// Whether there is an array with nothing in it.
+    pub(crate) fn is_empty(&self, key: &str) -> bool {
+        let found = self.table.iter().find(|(name, _)| name.get_ref() == key);
+        found.and_then(|(_, value)| value.get_ref().as_array()).is_some_and(|array| array.is_empty())
     }
 
     /// Where a key's value is; the section's head when it is not there.
@@ -332,11 +340,19 @@ impl<'s, 't> Section<'s, 't> {
             .collect()
     }
 
+    /// Reports a key that belongs to such tables, only not here. Nothing happens when it is not there.
+    pub(crate) fn refuse(&mut self, key: &'static str, what: &str, remedy: &str) {
+        if let Some((name, _)) = self.table.iter().find(|(name, _)| name.get_ref() == key) {
+            self.refused.push(key);
+            self.fault(&name.span(), what, remedy);
+        }
+    }
+
     /// Reports every key that nobody asked for.
     pub(crate) fn finish(self) {
         for (key, _) in self.table {
             let name = key.get_ref();
-            if self.known.iter().any(|known| known == name) {
+            if self.known.iter().chain(&self.refused).any(|known| known == name) {
                 continue;
             }
             let remedy = near(name, &self.known)
@@ -348,8 +364,10 @@ impl<'s, 't> Section<'s, 't> {
 }
 
 /// What was probably meant, if any of the known words is near.
-fn near(name: &str, known: &[&str]) -> Option<String> {
-    let (distance, known) = known.iter().map(|known| (distance(known, name), *known)).min()?;
+pub(crate) fn near(name: &str, known: &[&str]) -> Option<String> {
+    let small = name.to_ascii_lowercase();
+    let distance = |known: &str| distance(&known.to_ascii_lowercase(), &small);
+    let (distance, known) = known.iter().map(|known| (distance(known), *known)).min()?;
     (distance <= 1 + name.len() / 4).then(|| format!("did you mean `{known}`?"))
 }
 

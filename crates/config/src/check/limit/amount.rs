@@ -6,9 +6,39 @@ use crate::limit::{Amount, LimitKind, Rate, Unit};
 use crate::quantity;
 use crate::raw::Section;
 
+/// The keys of all kinds.
+const KEYS: [&str; 10] = [
+    "count",
+    "window",
+    "unit",
+    "rate",
+    "burst",
+    "in_flight",
+    "produce_rate",
+    "fetch_rate",
+    "produce_burst",
+    "fetch_burst",
+];
+
+/// Those of one kind.
+const fn keys_of(kind: LimitKind) -> &'static [&'static str] {
+    match kind {
+        LimitKind::FixedWindow(_) | LimitKind::SlidingWindow(_) => &["count", "window", "unit"],
+        LimitKind::LeakyBucket | LimitKind::ConnectionRate | LimitKind::Mutations => &["rate", "burst"],
+        LimitKind::Concurrency => &["in_flight"],
+        LimitKind::Connections => &["count"],
+        LimitKind::Bytes => &["produce_rate", "fetch_rate", "produce_burst", "fetch_burst"],
+    }
+}
+
 /// The amount of a limit of this kind, or of one of its overrides. `None` where it is missing or faulty; missing is a
 /// fault if it `is_needed`.
 pub(super) fn read(section: &mut Section<'_, '_>, kind: LimitKind, is_needed: bool) -> Option<Amount> {
+    let known = keys_of(kind);
+    for key in KEYS.into_iter().filter(|key| !known.contains(key)) {
+        let what = format!("`{key}` is not for limits of the kind {}", kind.name());
+        section.refuse(key, &what, &format!("remove it; such a limit has {}", known.join(", ")));
+    }
     match kind {
         LimitKind::FixedWindow(unit) | LimitKind::SlidingWindow(unit) => {
             let example = if unit == Unit::Bytes { "\"10MiB\"" } else { "600" };
@@ -85,11 +115,11 @@ impl Section<'_, '_> {
 
     /// So many per second, with up to three decimals: units, and the time that they are for.
     fn rate(&mut self, key: &'static str) -> Option<(u64, Duration)> {
-        let remedy = "write a number per second, from 0.001 to 1000000000, such as 100 or 0.5";
+        let remedy = "write a number per second from 0.001 to 1000000000, with at most three decimals, such as 100 or 0.5";
         let (text, at) = self.digits(key, remedy)?;
         let rate = thousandths(&text).filter(|rate| (1..=1_000_000_000_000).contains(rate));
         let Some(thousandths) = rate else {
-            self.fault(&at, format!("`{key}` = {text} is out of range"), remedy);
+            self.fault(&at, format!("`{key}` = {text} is no such rate"), remedy);
             return None;
         };
         Some(match thousandths % 1000 {
@@ -109,4 +139,26 @@ fn thousandths(text: &str) -> Option<u64> {
     }
     let parts: u64 = format!("{parts:0<3}").parse().ok()?;
     whole.parse::<u64>().ok()?.checked_mul(1000)?.checked_add(parts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::thousandths;
+
+    #[test]
+    fn rates_are_exact_to_three_decimals() {
+        for (text, expected) in [
+            ("100", 100_000),
+            ("0.5", 500),
+            ("2.125", 2125),
+            ("1_000.010", 1_000_010),
+            ("0.10000", 100),
+            ("0", 0),
+        ] {
+            assert_eq!(thousandths(text), Some(expected), "{text}");
+        }
+        for text in ["", "-1", "1e3", "0.0001", "inf", "nan", "1.2.3", "18446744073709551615"] {
+            assert_eq!(thousandths(text), None, "{text}");
+        }
+    }
 }
