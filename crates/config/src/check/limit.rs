@@ -44,7 +44,7 @@ fn read(
     let kind = read_kind(&mut section);
     let by = read_by(&mut section);
     let matches = section.section("match", "match = { … }");
-    let (matches, matched) = matches.map(|inner| matches::read(inner, clusters)).unwrap_or_default();
+    let (matches, looked_at) = matches.map(|inner| matches::read(inner, clusters)).unwrap_or_default();
     let observes = choice(&mut section, "mode", ["enforce", "observe"]);
     let rejects = choice(&mut section, "on_exceeded", ["throttle", "reject"]);
     let is_fleet = choice(&mut section, "scope", ["replica", "fleet"]);
@@ -65,7 +65,7 @@ fn read(
         max_throttle,
         scope: if is_fleet { Scope::Fleet } else { Scope::Replica },
     };
-    let keys: Vec<Written<Key>> = by.into_iter().chain(matched).collect();
+    let keys: Vec<Written<Key>> = by.into_iter().chain(looked_at).collect();
     reach::check(&section, &limit, &keys);
     section.finish();
     Some(limit)

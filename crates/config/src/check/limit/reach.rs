@@ -197,10 +197,24 @@ fn uncounted(limit: &Limit, keys: &[Written<Key>]) -> (&'static str, &'static st
             "there is no rate for what `match` lets through",
             "match Produce and give produce_rate, or match Fetch and give fetch_rate",
         ),
-        _ if place(keys, Key::Group).is_some() => (
-            "none of the requests in `match` names a group",
-            "match class = [\"group\"], or leave api and class out",
-        ),
-        _ => ("none of the requests in `match` carries records", records),
+        LimitKind::FixedWindow(_)
+        | LimitKind::SlidingWindow(_)
+        | LimitKind::LeakyBucket
+        | LimitKind::Concurrency
+        | LimitKind::Connections
+        | LimitKind::ConnectionRate
+            if place(keys, Key::Group).is_some() =>
+        {
+            (
+                "none of the requests in `match` names a group",
+                "match class = [\"group\"], or leave api and class out",
+            )
+        }
+        LimitKind::FixedWindow(_)
+        | LimitKind::SlidingWindow(_)
+        | LimitKind::LeakyBucket
+        | LimitKind::Concurrency
+        | LimitKind::Connections
+        | LimitKind::ConnectionRate => ("none of the requests in `match` carries records", records),
     }
 }
