@@ -8,6 +8,7 @@ mod drain;
 mod framing;
 mod fuzzed;
 mod head;
+mod limits;
 mod login;
 mod memory;
 mod stage;
