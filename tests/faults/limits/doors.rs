@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::{LIST_OFFSETS, SOON, Watched, is_answered, ms, question};
 use crate::bytes::{Bytes, heartbeat};
-use crate::stage::is_well;
+use crate::stage::{Setup, asking_who, is_well, login};
 
 #[test]
 fn a_connection_too_many_is_held_until_another_one_closes() {
@@ -41,6 +41,24 @@ fn a_connection_that_is_held_for_too_long_is_closed_without_an_answer() {
     // It has left no trace: the place is free once the first is gone.
     watched.stage.ends(1, "client", "closed", || drop(first));
     is_well(&mut watched.client());
+}
+
+#[test]
+fn a_principal_with_a_connection_too_many_is_held_after_the_login_and_others_are_not() {
+    let limits = "[[limit]]\nname = \"one\"\nkind = \"connections\"\nby = [\"principal\"]\ncount = 1\n\
+                  max_throttle = \"8s\"\n";
+    let watched = Watched::new(&Setup { more: limits, ..asking_who() }, |_| None);
+    let mut alice = watched.client();
+    is_well(&mut alice);
+    // Its login is answered, and with no error.
+    let mut again = watched.client();
+    again.send(&question(1000)).unwrap();
+    watched.stays_away(1000);
+    let mut bob = watched.stage.connect();
+    assert_eq!(login(&mut bob, "bob", "bob's password").unwrap(), 0);
+    is_well(&mut bob);
+    drop(alice);
+    is_answered(&mut again, 1000);
 }
 
 #[test]
