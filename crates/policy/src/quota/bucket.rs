@@ -21,6 +21,9 @@ const PARTS: usize = 16;
 /// Costs larger than so many windows' worth count as that many.
 const CYCLES_MAX: u64 = 64;
 
+/// One that lends lends no more than this part of what is free.
+const LENT_OF: u64 = 256;
+
 /// How much, and in what manner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pace {
@@ -157,19 +160,70 @@ impl Bucket {
         }
     }
 
-    /// Gives units back that were taken and not used.
-    pub fn refund(&self, pace: Pace, cost: u64) {
-        match self {
-            Self::Until(until) => {
-                let step = pace.time_of(cost);
-                let less = |until: u64| Some(until.saturating_sub(step));
+    /// Takes `units` at once if they are a small part of what is free, so that nobody misses them; says whether it did.
+    pub fn lend(&self, pace: Pace, units: u64, now: Nanos) -> bool {
+        match (self, pace) {
+            (Self::Sliding(sliding), Pace::Sliding { count, window }) => {
+                let is_small = sliding.has_free(count, window, units.saturating_mul(LENT_OF), now);
+                if is_small {
+                    sliding.take(count, window, units, now);
+                }
+                is_small
+            }
+            (Self::Until(until), _) => {
+                let step = pace.time_of(units);
+                let ends = match pace {
+                    Pace::Rate { burst, .. } => now.saturating_add(pace.time_of(burst)),
+                    Pace::Fixed { window, .. } | Pace::Sliding { window, .. } => {
+                        now.saturating_sub(now % window.max(1)).saturating_add(window)
+                    }
+                };
+                let starts = match pace {
+                    Pace::Rate { .. } => now,
+                    Pace::Fixed { window, .. } | Pace::Sliding { window, .. } => ends.saturating_sub(window),
+                };
+                let lend = |until: Nanos| {
+                    let taken = until.max(starts);
+                    let is_small = step.saturating_mul(LENT_OF) <= ends.saturating_sub(taken);
+                    is_small.then(|| taken.saturating_add(step))
+                };
+                until.fetch_update(Ordering::Relaxed, Ordering::Relaxed, lend).is_ok()
+            }
+            (Self::Sliding(_), Pace::Rate { .. } | Pace::Fixed { .. }) => false,
+        }
+    }
+
+    /// Takes units back that were lent at `lent_at` and not used. A rate takes them at once or never: later they have come
+    /// back by themselves, perhaps in part, and must not come back twice.
+    pub fn give_back(&self, pace: Pace, units: u64, lent_at: Nanos, now: Nanos) {
+        // Rounded down: taking and giving back makes nothing.
+        let part = |time: Nanos, of: u64| {
+            let part = u128::from(units) * u128::from(time) / u128::from(of.max(1));
+            u64::try_from(part).unwrap_or(u64::MAX)
+        };
+        match (self, pace) {
+            (Self::Until(until), Pace::Rate { units: of, per, .. }) if lent_at == now => {
+                let less = |until: u64| Some(until.saturating_sub(part(per, of)));
                 let _ = until.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
             }
-            Self::Sliding(sliding) => {
-                let Pace::Sliding { count, .. } = pace else { return };
-                let less = |taken: u64| Some(taken.saturating_sub(cost).max(count));
+            (Self::Until(until), Pace::Fixed { count, window }) => {
+                let window = window.max(1);
+                let start = lent_at - lent_at % window;
+                let ends = start.saturating_add(window);
+                let step = part(window, count);
+                let less = |until: u64| {
+                    let is_of_then = now < ends && (start..=ends).contains(&until);
+                    is_of_then.then(|| until.saturating_sub(step).max(start))
+                };
+                let _ = until.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+            }
+            (Self::Sliding(sliding), Pace::Sliding { count, window })
+                if now.saturating_sub(lent_at) < window =>
+            {
+                let less = |taken: u64| Some(taken.saturating_sub(units).max(count));
                 let _ = sliding.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
             }
+            _ => {}
         }
     }
 
@@ -272,6 +326,14 @@ impl Sliding {
     fn due(&self, count: u64, window: Nanos) -> Nanos {
         let count = count.max(1);
         self.due_of(self.taken.load(Ordering::Relaxed), count, window)
+    }
+
+    /// Whether the next `units` may all go now.
+    fn has_free(&self, count: u64, window: Nanos, units: u64, now: Nanos) -> bool {
+        let count = count.max(1);
+        let last = self.taken.load(Ordering::Relaxed).saturating_add(units);
+        // Parts fill in their order, so that those between are due no later than the last.
+        units < count && self.due_of(last, count, window) <= now
     }
 
     fn take(&self, count: u64, window: Nanos, cost: u64, now: Nanos) {
