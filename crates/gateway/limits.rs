@@ -5,9 +5,11 @@
 //! wait is at most the limit's `max_throttle`; what is left of it is debt, which the bucket keeps.
 
 mod charge;
+mod charged;
 mod clock;
 mod door;
 mod meter;
+mod names;
 mod pause;
 
 use std::cell::{Cell, RefCell};
@@ -19,31 +21,19 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use config::limit::{Key, Mode};
-use policy::quota::rules::Used;
-use policy::quota::{Handle, Measure, Rules, Slots, Waiter, Who};
+use policy::quota::{Handle, Rules, Waiter, Who};
 use wire::Api;
 
 use crate::conn::Session;
 
 pub use charge::Request;
 use charge::observed;
+pub use charged::Charged;
 pub use clock::Clock;
 use clock::nanos;
 pub use meter::Metered;
-use meter::OfTopic;
+use names::Named;
 pub use pause::Pause;
-
-/// The buckets that requests of one API are charged to.
-#[allow(clippy::struct_excessive_bools, reason = "each spares a request one thing to do")]
-pub struct Charged {
-    api: Api,
-    handles: Vec<Handle>,
-    /// What has to be done for them, so that a request asks only for that.
-    takes: bool,
-    holds_slots: bool,
-    meters: bool,
-    asks_group: bool,
-}
 
 /// The limits of one connection.
 pub struct Limits {
@@ -55,8 +45,8 @@ pub struct Limits {
     client_id: RefCell<Box<str>>,
     /// The APIs that this connection has used, few.
     by_api: RefCell<Vec<Rc<Charged>>>,
-    /// The topics that it has used.
-    topics: RefCell<Vec<OfTopic>>,
+    /// The topics and groups that it has named.
+    names: RefCell<Vec<Named>>,
     /// When the client is not read from.
     pub pause: Pause,
     /// Whether the request at hand has been charged: it may take several looks until its head is complete.
@@ -92,7 +82,7 @@ impl Limits {
             asks_client_id: Cell::new(false),
             client_id: RefCell::default(),
             by_api: RefCell::default(),
-            topics: RefCell::default(),
+            names: RefCell::default(),
             pause: Pause::default(),
             admitted: Cell::new(false),
             slots: RefCell::default(),
@@ -129,7 +119,7 @@ impl Limits {
     /// Finds all buckets anew: the principal or the client id is another.
     pub fn forget(&self) {
         self.by_api.borrow_mut().clear();
-        self.topics.borrow_mut().clear();
+        self.names.borrow_mut().clear();
     }
 
     /// Whether nothing is limited.
@@ -164,20 +154,10 @@ impl Limits {
         }
     }
 
-    /// Charges what an answer costs, before its first byte goes to the client.
-    pub fn answered(&self, api: Api, size: usize, session: &Session, now: Instant) {
-        let charged = self.charged(api, session, now);
-        if charged.takes {
-            for handle in charged.handles.iter().filter(|handle| handle.measure == Measure::FetchBytes) {
-                self.charge(handle, size as u64, now);
-            }
-        }
-    }
-
     /// How long the client should be told to be quiet, in an answer of `api`.
     pub fn throttle(&self, api: Api, now: Instant) -> Option<Duration> {
         let until = self.pause.until()?;
-        let is_limited = |charged: &Rc<Charged>| charged.api == api && charged.takes;
+        let is_limited = |charged: &Rc<Charged>| charged.api == api && charged.is_limited;
         if api.is_pressing() || !self.by_api.borrow().iter().any(is_limited) {
             return None;
         }
@@ -192,15 +172,7 @@ impl Limits {
         }
         let (principal, client_id) = (session.principal(), self.client_id.borrow());
         let who = who(session, &principal, &client_id, Some(api));
-        let mut handles = self.rules.borrow().applying(&who, self.clock.at(now));
-        handles.retain(|handle| handle.measure != Measure::InFlight || !api.is_pressing());
-        let holds_slots = handles.iter().any(|handle| handle.measure == Measure::InFlight);
-        let takes = handles.iter().any(|handle| handle.measure != Measure::InFlight);
-        let meters = handles.iter().any(|handle| handle.measure == Measure::Records)
-            || self.rules.borrow().look_at_topics(&who);
-        let asks_group = self.rules.borrow().look_at_groups(&who);
-        let takes = takes || meters;
-        let charged = Rc::new(Charged { api, handles, takes, holds_slots, meters, asks_group });
+        let charged = Rc::new(Charged::new(api, &self.rules.borrow(), &who, self.clock, now));
         by_api.push(Rc::clone(&charged));
         charged
     }
@@ -273,21 +245,6 @@ impl Limits {
         let mut sleep = pin!(tokio::time::sleep_until(until.into()));
         std::future::poll_fn(|cx| if stop() { Poll::Ready(()) } else { sleep.as_mut().poll(cx) }).await;
         self.pause.was_held(Instant::now());
-    }
-}
-
-impl Charged {
-    /// The slots that a request of this API has to hold, in the order of the limits.
-    fn slots(&self) -> impl Iterator<Item = (&Handle, &Slots)> {
-        self.handles.iter().filter_map(|handle| match (handle.measure, &*handle.used) {
-            (Measure::InFlight, Used::Slots(slots)) => Some((handle, slots)),
-            _ => None,
-        })
-    }
-
-    /// Gives the first `held` of them back.
-    fn release(&self, held: usize) {
-        self.slots().take(held).for_each(|(handle, slots)| slots.release(handle.at_once));
     }
 }
 

@@ -6,10 +6,12 @@ use std::time::{Duration, Instant};
 
 use config::limit::{Mode, OnExceeded};
 use policy::quota::rules::Used;
-use policy::quota::{Handle, Measure, Nanos, Who};
+use policy::quota::{Handle, Measure, Nanos};
 use wire::Api;
 
-use super::{Admission, Limits, nanos, who};
+use super::charged::Charged;
+use super::names::Name;
+use super::{Admission, Limits, nanos};
 use crate::conn::Session;
 
 /// A request as limits see it before it goes on.
@@ -35,7 +37,7 @@ impl Limits {
             return Admission::Go;
         }
         let at = self.clock.at(now);
-        if request.can_be_rejected && charged.takes {
+        if request.can_be_rejected && charged.rejects {
             let wait = charged.handles.iter().filter_map(|handle| rejects(handle, at)).max();
             if let Some(wait) = wait.map(Duration::from_nanos) {
                 // Clients that come again at once are not read before it makes sense, as brokers do it.
@@ -44,24 +46,16 @@ impl Limits {
             }
         }
         let mut wait = Duration::ZERO;
-        if charged.takes {
-            for handle in &charged.handles {
-                match handle.measure {
-                    Measure::Requests => wait = wait.max(take(handle, api, at)),
-                    Measure::ProduceBytes => self.charge(handle, request.size as u64, now),
-                    Measure::FetchBytes
-                    | Measure::Records
-                    | Measure::Mutations
-                    | Measure::InFlight
-                    | Measure::Open
-                    | Measure::Connections => {}
-                }
-            }
+        if charged.takes_requests && !charged.pays(Measure::Requests, 1, at) {
+            let waits = charged.of(Measure::Requests).map(|handle| take(handle, api, at));
+            wait = waits.max().unwrap_or_default();
+        }
+        if charged.takes_produced {
+            self.charge_api(&charged, Measure::ProduceBytes, request.size as u64, now);
         }
         if let Some(group) = request.group {
-            for handle in self.of_group(api, group, session, now) {
-                wait = wait.max(take(&handle, api, at));
-            }
+            let handles = self.of_name(api, Name::Group(group), session, now);
+            wait = handles.iter().map(|handle| take(handle, api, at)).fold(wait, Duration::max);
         }
         if charged.holds_slots {
             *self.slots.borrow_mut() = Some(Rc::clone(&charged));
@@ -77,17 +71,9 @@ impl Limits {
         self.charged(api, session, now).asks_group
     }
 
-    /// The buckets of a group. Such requests are few: they are found anew each time.
-    fn of_group(&self, api: Api, group: &str, session: &Session, now: Instant) -> Vec<Handle> {
-        let (principal, client_id) = (session.principal(), self.client_id.borrow());
-        let who = Who { group: Some(group), ..who(session, &principal, &client_id, Some(api)) };
-        self.rules.borrow().applying(&who, self.clock.at(now))
-    }
-
     /// Whether it has to be told what requests of this API change.
     pub fn mutates(&self, api: Api, session: &Session, now: Instant) -> bool {
-        let is_of_changes = |handle: &Handle| handle.measure == Measure::Mutations;
-        !self.is_off() && self.charged(api, session, now).handles.iter().any(is_of_changes)
+        !self.is_off() && self.charged(api, session, now).mutates
     }
 
     /// Charges what a request creates and deletes, or says for how long it should not have come.
@@ -100,7 +86,7 @@ impl Limits {
         now: Instant,
     ) -> Result<(), Duration> {
         let charged = self.charged(api, session, now);
-        let handles = || charged.handles.iter().filter(|handle| handle.measure == Measure::Mutations);
+        let handles = || charged.of(Measure::Mutations);
         let at = self.clock.at(now);
         if can_be_rejected && let Some(wait) = handles().filter_map(|handle| rejects(handle, at)).max() {
             return Err(Duration::from_nanos(wait));
@@ -111,11 +97,22 @@ impl Limits {
 
     /// The most bytes that a Fetch should ask for: what its limits grant at once, so that one answer's debt can be paid.
     pub fn fetch_bytes_max(&self, session: &Session, now: Instant) -> Option<i32> {
-        let charged = self.charged(Api::Fetch, session, now);
-        let of_bytes = charged.handles.iter().filter(|handle| handle.measure == Measure::FetchBytes);
-        let enforced = of_bytes.filter(|handle| handle.rule.limit.mode == Mode::Enforce);
-        let most = enforced.filter_map(|handle| handle.used.at_once()).min()?;
-        Some(i32::try_from(most).unwrap_or(i32::MAX))
+        self.charged(Api::Fetch, session, now).fetch_bytes_max
+    }
+
+    /// Charges what an answer costs, before its first byte goes to the client.
+    pub fn answered(&self, api: Api, size: usize, session: &Session, now: Instant) {
+        let charged = self.charged(api, session, now);
+        if charged.takes_fetched {
+            self.charge_api(&charged, Measure::FetchBytes, size as u64, now);
+        }
+    }
+
+    /// Charges all buckets of an API in which so much is counted.
+    fn charge_api(&self, charged: &Rc<Charged>, measure: Measure, cost: u64, now: Instant) {
+        if !charged.pays(measure, cost, self.clock.at(now)) {
+            charged.of(measure).for_each(|handle| self.charge(handle, cost, now));
+        }
     }
 
     /// Charges what cannot be held back any more; debt makes a pause.

@@ -7,15 +7,13 @@
 use std::rc::Rc;
 use std::time::Instant;
 
-use policy::quota::{Handle, Measure, Who};
+use policy::quota::{Handle, Measure};
 use wire::Api;
 use wire::meter::{Topic, Visit};
 
-use super::{Limits, who};
+use super::Limits;
+use super::names::Name;
 use crate::conn::Session;
-
-/// Topics whose buckets a connection keeps at hand.
-const TOPICS_KEPT: usize = 256;
 
 /// What has been heard of one message so far.
 #[derive(Default)]
@@ -37,33 +35,10 @@ pub struct Listening<'a> {
     metered: &'a mut Metered,
 }
 
-/// The buckets of one topic for requests of one API.
-pub(super) struct OfTopic {
-    api: Api,
-    name: Box<str>,
-    handles: Rc<[Handle]>,
-}
-
 impl Limits {
     /// Whether what passes of this API has to be listened to.
     pub fn meters(&self, api: Api, session: &Session, now: Instant) -> bool {
         !self.is_off() && self.charged(api, session, now).meters
-    }
-
-    /// The buckets of a topic, found the first time.
-    fn of_topic(&self, api: Api, name: &str, session: &Session, now: Instant) -> Rc<[Handle]> {
-        let mut topics = self.topics.borrow_mut();
-        if let Some(known) = topics.iter().find(|known| known.api == api && *known.name == *name) {
-            return Rc::clone(&known.handles);
-        }
-        let (principal, client_id) = (session.principal(), self.client_id.borrow());
-        let who = Who { topic: Some(name), ..who(session, &principal, &client_id, Some(api)) };
-        let handles: Rc<[Handle]> = self.rules.borrow().applying(&who, self.clock.at(now)).into();
-        if topics.len() >= TOPICS_KEPT {
-            topics.clear();
-        }
-        topics.push(OfTopic { api, name: name.into(), handles: Rc::clone(&handles) });
-        handles
     }
 }
 
@@ -80,7 +55,7 @@ impl Listening<'_> {
         self.settle();
         let limits = &self.session.limits;
         let charged = limits.charged(self.api, self.session, self.now);
-        for handle in charged.handles.iter().filter(|handle| handle.measure == Measure::Records) {
+        for handle in charged.of(Measure::Records) {
             limits.charge(handle, self.metered.records_in_all, self.now);
         }
     }
@@ -106,7 +81,7 @@ impl Visit for Listening<'_> {
     fn topic(&mut self, topic: Topic<'_>) {
         self.settle();
         let (session, limits) = (self.session, &self.session.limits);
-        let of = |name: &str| limits.of_topic(self.api, name, session, self.now);
+        let of = |name: &str| limits.of_name(self.api, Name::Topic(name), session, self.now);
         self.metered.topic = match topic {
             Topic::Name(name) => std::str::from_utf8(name).ok().map(of),
             Topic::Id(id) => session.place.cluster.topics.name(id).map(|name| of(&name)),

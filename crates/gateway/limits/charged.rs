@@ -1,0 +1,188 @@
+//! What requests of one API are charged to, on one connection.
+
+use std::cell::{Cell, RefCell};
+use std::rc::{Rc, Weak};
+use std::time::{Duration, Instant};
+
+use config::limit::{Mode, OnExceeded};
+use policy::quota::rules::Used;
+use policy::quota::{Bucket, Handle, Lease, Measure, Nanos, Pace, Rules, Slots, Who, lease};
+use wire::Api;
+
+use super::clock::Clock;
+
+/// Requests that a connection may take in advance,
+const REQUESTS_LENT_MAX: u64 = 256;
+/// and bytes.
+const BYTES_LENT_MAX: u64 = 64 << 20;
+
+/// The buckets that requests of one API are charged to.
+#[allow(clippy::struct_excessive_bools, reason = "each spares a request one thing to do")]
+pub struct Charged {
+    pub(super) api: Api,
+    pub(super) handles: Vec<Handle>,
+    clock: Clock,
+    /// What was taken in advance.
+    requests: Lease,
+    produced: Lease,
+    fetched: Lease,
+    is_swept: Cell<bool>,
+    /// What has to be done for the buckets, so that a request asks only for that.
+    pub(super) takes_requests: bool,
+    pub(super) takes_produced: bool,
+    pub(super) takes_fetched: bool,
+    pub(super) rejects: bool,
+    pub(super) mutates: bool,
+    pub(super) holds_slots: bool,
+    pub(super) meters: bool,
+    pub(super) asks_group: bool,
+    /// Whether there is anything of that which makes clients wait.
+    pub(super) is_limited: bool,
+    /// The most bytes that a Fetch should ask for.
+    pub(super) fetch_bytes_max: Option<i32>,
+}
+
+impl Charged {
+    /// What `rules` say about `who`, for requests of `api`.
+    pub(super) fn new(api: Api, rules: &Rules, who: &Who<'_>, clock: Clock, now: Instant) -> Self {
+        let mut handles = rules.applying(who, clock.at(now));
+        handles.retain(|handle| handle.measure != Measure::InFlight || !api.is_pressing());
+        let has = |measure| handles.iter().any(|handle| handle.measure == measure);
+        let meters = has(Measure::Records) || rules.look_at_topics(who);
+        let of_bytes = handles.iter().filter(|handle| handle.measure == Measure::FetchBytes);
+        let enforced = of_bytes.filter(|handle| handle.rule.limit.mode == Mode::Enforce);
+        let fetch_bytes_max = enforced.filter_map(|handle| handle.used.at_once()).min();
+        let is_strict = |handle: &Handle| {
+            handle.rule.limit.on_exceeded == OnExceeded::Reject && handle.rule.limit.mode == Mode::Enforce
+        };
+        Self {
+            api,
+            clock,
+            requests: Lease::default(),
+            produced: Lease::default(),
+            fetched: Lease::default(),
+            is_swept: Cell::default(),
+            takes_requests: has(Measure::Requests),
+            takes_produced: has(Measure::ProduceBytes),
+            takes_fetched: has(Measure::FetchBytes),
+            rejects: handles.iter().any(is_strict),
+            mutates: has(Measure::Mutations),
+            holds_slots: has(Measure::InFlight),
+            meters,
+            asks_group: rules.look_at_groups(who),
+            is_limited: meters || handles.iter().any(|handle| handle.measure != Measure::InFlight),
+            fetch_bytes_max: fetch_bytes_max.map(|most| i32::try_from(most).unwrap_or(i32::MAX)),
+            handles,
+        }
+    }
+
+    /// The buckets in which so much is counted.
+    pub(super) fn of(&self, measure: Measure) -> impl Iterator<Item = &Handle> + Clone {
+        self.handles.iter().filter(move |handle| handle.measure == measure)
+    }
+
+    fn buckets(&self, measure: Measure) -> impl Iterator<Item = (Pace, &Bucket)> + Clone {
+        self.of(measure).filter_map(|handle| match &*handle.used {
+            Used::Paced(pace, bucket) => Some((*pace, bucket)),
+            Used::Slots(_) => None,
+        })
+    }
+
+    /// Pays for `cost` units out of what was taken in advance. Where it says no, all buckets have to be looked at.
+    pub(super) fn pays(self: &Rc<Self>, measure: Measure, cost: u64, now: Nanos) -> bool {
+        let (lease, most) = match measure {
+            Measure::Requests => (&self.requests, REQUESTS_LENT_MAX),
+            Measure::ProduceBytes => (&self.produced, BYTES_LENT_MAX),
+            Measure::FetchBytes => (&self.fetched, BYTES_LENT_MAX),
+            Measure::Records
+            | Measure::Mutations
+            | Measure::InFlight
+            | Measure::Open
+            | Measure::Connections => return false,
+        };
+        if lease.pays(cost, now) {
+            return true;
+        }
+        let is_lent = lease.renew(self.buckets(measure), cost, most, now);
+        if is_lent {
+            self.is_to_be_swept();
+        }
+        is_lent
+    }
+
+    /// The slots that a request of this API has to hold, in the order of the limits.
+    pub(super) fn slots(&self) -> impl Iterator<Item = (&Handle, &Slots)> {
+        self.of(Measure::InFlight).filter_map(|handle| match &*handle.used {
+            Used::Slots(slots) => Some((handle, slots)),
+            Used::Paced(..) => None,
+        })
+    }
+
+    /// Gives the first `held` of them back.
+    pub(super) fn release(&self, held: usize) {
+        self.slots().take(held).for_each(|(handle, slots)| slots.release(handle.at_once));
+    }
+
+    fn leases(&self) -> [(Measure, &Lease); 3] {
+        [
+            (Measure::Requests, &self.requests),
+            (Measure::ProduceBytes, &self.produced),
+            (Measure::FetchBytes, &self.fetched),
+        ]
+    }
+
+    /// What is left of a lease goes back when its time is over, also if no request comes any more.
+    fn is_to_be_swept(self: &Rc<Self>) {
+        if self.is_swept.replace(true) {
+            return;
+        }
+        let is_first = LENT.with_borrow_mut(|lent| {
+            lent.push(Rc::downgrade(self));
+            lent.len() == 1
+        });
+        if is_first {
+            tokio::task::spawn_local(sweep(self.clock));
+        }
+    }
+
+    /// Gives back what is left of leases that are over; says whether others are left.
+    fn sweep(&self, now: Nanos) -> bool {
+        for (measure, lease) in self.leases() {
+            if lease.left() > 0 && lease.is_over(now) {
+                lease.give_back(self.buckets(measure), now);
+            }
+        }
+        let holds = self.leases().iter().any(|(_, lease)| lease.left() > 0);
+        self.is_swept.set(holds);
+        holds
+    }
+}
+
+thread_local! {
+    /// Who has taken in advance, of this thread's connections.
+    static LENT: RefCell<Vec<Weak<Charged>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Gives back what is left of leases, as long as there are any.
+async fn sweep(clock: Clock) {
+    loop {
+        tokio::time::sleep(Duration::from_nanos(lease::VALID)).await;
+        let now = clock.at(Instant::now());
+        let is_empty = LENT.with_borrow_mut(|lent| {
+            lent.retain(|charged| charged.upgrade().is_some_and(|charged| charged.sweep(now)));
+            lent.is_empty()
+        });
+        if is_empty {
+            return;
+        }
+    }
+}
+
+impl Drop for Charged {
+    fn drop(&mut self) {
+        let now = self.clock.at(Instant::now());
+        for (measure, lease) in self.leases() {
+            lease.give_back(self.buckets(measure), now);
+        }
+    }
+}
