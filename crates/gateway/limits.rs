@@ -21,8 +21,9 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use config::limit::{Key, Mode};
-use policy::quota::{Handle, Rules, Waiter, Who};
+use policy::quota::{Handle, Nanos, Rules, Waiter, Who};
 use wire::Api;
+use wire::api::Class;
 
 use crate::conn::Session;
 
@@ -42,6 +43,11 @@ pub struct Limits {
     /// Whether there is any.
     on: Cell<bool>,
     asks_client_id: Cell<bool>,
+    /// Whether any looks at groups, at topics or records.
+    asks_groups: Cell<bool>,
+    listens: Cell<bool>,
+    /// The moment that was asked for last, as limits count it.
+    moment: Cell<(Instant, Nanos)>,
     client_id: RefCell<Box<str>>,
     /// The APIs that this connection has used, few.
     by_api: RefCell<Vec<Rc<Charged>>>,
@@ -61,11 +67,16 @@ pub struct Limits {
 }
 
 /// What the limits say to a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admission {
     /// Its head has to be seen first.
     More,
+    /// Nothing is to be taken from the client before then: it is asked about again.
+    Paused(Instant),
     /// It may go.
     Go,
+    /// It may go once it has its slots.
+    WithSlots,
     /// It may go then.
     At(Instant),
     /// It is too much, and the limit wants it to be told so: it would have to wait so long.
@@ -80,6 +91,12 @@ impl Limits {
             rules: RefCell::default(),
             on: Cell::new(false),
             asks_client_id: Cell::new(false),
+            asks_groups: Cell::new(false),
+            listens: Cell::new(false),
+            moment: Cell::new({
+                let now = Instant::now();
+                (now, clock.at(now))
+            }),
             client_id: RefCell::default(),
             by_api: RefCell::default(),
             names: RefCell::default(),
@@ -112,6 +129,8 @@ impl Limits {
                 || limit.overrides.iter().any(|over| over.client_id.is_some())
         });
         self.asks_client_id.set(asks);
+        self.asks_groups.set(rules.iter().any(|rule| rule.looks_at_groups()));
+        self.listens.set(rules.iter().any(|rule| rule.looks_at_topics() || rule.counts_records()));
         *self.rules.borrow_mut() = Arc::clone(rules);
         self.forget();
     }
@@ -140,9 +159,25 @@ impl Limits {
         }
     }
 
-    /// Whether the request at hand was charged already.
-    pub fn has_admitted(&self) -> bool {
-        self.admitted.get()
+    /// A moment as limits count it. Many are asked for again and again: time is read once for a batch of requests.
+    fn at(&self, now: Instant) -> Nanos {
+        let (moment, at) = self.moment.get();
+        if moment == now {
+            return at;
+        }
+        let at = self.clock.at(now);
+        self.moment.set((now, at));
+        at
+    }
+
+    /// Whether the request at hand has to be charged yet.
+    pub fn has_to_admit(&self) -> bool {
+        self.on.get() && !self.admitted.get()
+    }
+
+    /// Whether an answer of this API is charged, or says for how long its client is not read from.
+    pub fn look_at_answer(&self, api: Api) -> bool {
+        self.on.get() && (api.class() == Class::Fetch || self.pause.until().is_some())
     }
 
     /// The request at hand begins its way: the next one is charged anew. Unless it is gathered first, it is by now in
@@ -165,15 +200,20 @@ impl Limits {
     }
 
     /// The buckets of an API, found the first time.
+    #[inline]
     fn charged(&self, api: Api, session: &Session, now: Instant) -> Rc<Charged> {
-        let mut by_api = self.by_api.borrow_mut();
-        if let Some(at) = by_api.iter().position(|charged| charged.api == api) {
-            return Rc::clone(&by_api[at]);
+        if let Some(known) = self.by_api.borrow().iter().find(|charged| charged.api == api) {
+            return Rc::clone(known);
         }
+        self.find(api, session, now)
+    }
+
+    #[cold]
+    fn find(&self, api: Api, session: &Session, now: Instant) -> Rc<Charged> {
         let (principal, client_id) = (session.principal(), self.client_id.borrow());
         let who = who(session, &principal, &client_id, Some(api));
         let charged = Rc::new(Charged::new(api, &self.rules.borrow(), &who, self.clock, now));
-        by_api.push(Rc::clone(&charged));
+        self.by_api.borrow_mut().push(Rc::clone(&charged));
         charged
     }
 
@@ -182,32 +222,21 @@ impl Limits {
         self.slots.borrow().is_some()
     }
 
-    /// Waits for the slots that the request at hand has to hold while it is in flight. Slots are taken in the order of the
+    /// Waits for those slots that the request at hand has to hold while it is in flight. Slots are taken in the order of the
     /// limits, everywhere the same, so that no two requests wait for each other.
     ///
     /// What waits here is not read on, whatever it takes; but behind it may stand what a group's life hangs on, so on a
     /// connection that carries such calls it waits no longer than the limit's longest pause.
     pub async fn take_slots(&self) {
         let Some(charged) = self.slots.borrow().clone() else { return };
-        for (handle, slots) in charged.slots() {
-            self.held.set(self.held.get() + 1);
-            if slots.try_take(handle.at_once) {
-                continue;
-            }
-            // Not held while it is waited for: the connection may end meanwhile.
-            self.held.set(self.held.get() - 1);
-            let limit = &handle.rule.limit;
-            if limit.mode == Mode::Observe {
-                observed(handle);
-                slots.take_anyway();
-                self.held.set(self.held.get() + 1);
-                continue;
-            }
+        while !self.try_slots(&charged) {
+            let Some((handle, slots)) = charged.slots().nth(self.held.get()) else { return };
+            let max_throttle = handle.rule.limit.max_throttle;
             let since = Instant::now();
             let mut waiter = Waiter::new(slots, handle.at_once);
             let come = std::future::poll_fn(|cx| waiter.poll(cx));
             if self.pause.is_of_a_group() {
-                if tokio::time::timeout(limit.max_throttle, come).await.is_err() {
+                if tokio::time::timeout(max_throttle, come).await.is_err() {
                     slots.take_anyway();
                 }
             } else {
@@ -216,6 +245,21 @@ impl Limits {
             self.held.set(self.held.get() + 1);
             handle.rule.tally.throttled(nanos(since.elapsed()));
         }
+    }
+
+    /// Takes the slots that are free, up to the first that is to be waited for; says whether there is none.
+    fn try_slots(&self, charged: &Charged) -> bool {
+        for (handle, slots) in charged.slots().skip(self.held.get()) {
+            if !slots.try_take(handle.at_once) {
+                if handle.rule.limit.mode == Mode::Enforce {
+                    return false;
+                }
+                observed(handle);
+                slots.take_anyway();
+            }
+            self.held.set(self.held.get() + 1);
+        }
+        true
     }
 
     /// The request at hand is in flight, with its slots; says whether it has any.

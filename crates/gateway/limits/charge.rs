@@ -8,6 +8,7 @@ use config::limit::{Mode, OnExceeded};
 use policy::quota::rules::Used;
 use policy::quota::{Handle, Measure, Nanos};
 use wire::Api;
+use wire::api::Class;
 
 use super::charged::Charged;
 use super::names::Name;
@@ -36,7 +37,7 @@ impl Limits {
         if charged.handles.is_empty() && request.group.is_none() {
             return Admission::Go;
         }
-        let at = self.clock.at(now);
+        let at = self.at(now);
         if request.can_be_rejected && charged.rejects {
             let wait = charged.handles.iter().filter_map(|handle| rejects(handle, at)).max();
             if let Some(wait) = wait.map(Duration::from_nanos) {
@@ -57,18 +58,21 @@ impl Limits {
             let handles = self.of_name(api, Name::Group(group), session, now);
             wait = handles.iter().map(|handle| take(handle, api, at)).fold(wait, Duration::max);
         }
+        let mut has_slots = true;
         if charged.holds_slots {
             *self.slots.borrow_mut() = Some(Rc::clone(&charged));
+            // What waits for its turn takes them then.
+            has_slots = wait.is_zero() && self.try_slots(&charged);
         }
-        if wait.is_zero() || api.is_pressing() || !self.pause.may_begin() {
-            return Admission::Go;
+        if !wait.is_zero() && !api.is_pressing() && self.pause.may_begin() {
+            return Admission::At(now + wait);
         }
-        Admission::At(now + wait)
+        if has_slots { Admission::Go } else { Admission::WithSlots }
     }
 
     /// Whether the group that requests of this API name has to be told.
     pub fn asks_group(&self, api: Api, session: &Session, now: Instant) -> bool {
-        self.charged(api, session, now).asks_group
+        self.asks_groups.get() && self.charged(api, session, now).asks_group
     }
 
     /// Whether it has to be told what requests of this API change.
@@ -87,7 +91,7 @@ impl Limits {
     ) -> Result<(), Duration> {
         let charged = self.charged(api, session, now);
         let handles = || charged.of(Measure::Mutations);
-        let at = self.clock.at(now);
+        let at = self.at(now);
         if can_be_rejected && let Some(wait) = handles().filter_map(|handle| rejects(handle, at)).max() {
             return Err(Duration::from_nanos(wait));
         }
@@ -102,6 +106,9 @@ impl Limits {
 
     /// Charges what an answer costs, before its first byte goes to the client.
     pub fn answered(&self, api: Api, size: usize, session: &Session, now: Instant) {
+        if api.class() != Class::Fetch {
+            return;
+        }
         let charged = self.charged(api, session, now);
         if charged.takes_fetched {
             self.charge_api(&charged, Measure::FetchBytes, size as u64, now);
@@ -110,7 +117,7 @@ impl Limits {
 
     /// Charges all buckets of an API in which so much is counted.
     fn charge_api(&self, charged: &Rc<Charged>, measure: Measure, cost: u64, now: Instant) {
-        if !charged.pays(measure, cost, self.clock.at(now)) {
+        if !charged.pays(measure, cost, self.at(now)) {
             charged.of(measure).for_each(|handle| self.charge(handle, cost, now));
         }
     }
@@ -118,7 +125,7 @@ impl Limits {
     /// Charges what cannot be held back any more; debt makes a pause.
     pub(super) fn charge(&self, handle: &Handle, cost: u64, now: Instant) {
         let Used::Paced(pace, bucket) = &*handle.used else { return };
-        let at = self.clock.at(now);
+        let at = self.at(now);
         let rule = &handle.rule;
         if rule.limit.mode == Mode::Observe {
             if bucket.debt(*pace, at) > 0 {

@@ -38,7 +38,7 @@ pub struct Listening<'a> {
 impl Limits {
     /// Whether what passes of this API has to be listened to.
     pub fn meters(&self, api: Api, session: &Session, now: Instant) -> bool {
-        !self.is_off() && self.charged(api, session, now).meters
+        self.listens.get() && self.charged(api, session, now).meters
     }
 }
 

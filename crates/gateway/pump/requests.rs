@@ -14,7 +14,7 @@ use self::reject::Rejected;
 use super::Pump;
 use crate::ended::{Ended, Side, Why};
 use crate::frames::HEAD_CUT;
-use crate::limits::Metered;
+use crate::limits::{Admission, Metered};
 use crate::pool::Intake;
 
 /// Where in a frame the direction stands.
@@ -185,10 +185,13 @@ impl Pump {
             self.in_flight.space().await;
             return Ok(Flow::On);
         }
-        if !self.session.limits.is_off()
-            && let Some(flow) = self.pass_limits(intake, run).await?
-        {
-            return Ok(flow);
+        if self.session.limits.has_to_admit() {
+            let admission = self.ask_limits(intake.rest(), run.now)?;
+            if admission != Admission::Go
+                && let Some(flow) = self.pass_limits(admission, intake, run).await?
+            {
+                return Ok(flow);
+            }
         }
         match self.begin(intake.rest(), run.now)? {
             Begun::More => Ok(Flow::More),

@@ -19,23 +19,30 @@ use crate::pool::Intake;
 use crate::pump::Pump;
 
 impl Pump {
+    /// What the limits say to the request that begins with these bytes.
+    pub(super) fn ask_limits(&self, unread: &[u8], now: Instant) -> Result<Admission, Ended> {
+        let limits = &self.session.limits;
+        if let Some(until) = limits.pause.is_on().filter(|until| *until > now) {
+            return Ok(Admission::Paused(until));
+        }
+        self.admit(unread, now)
+    }
+
     /// Lets the next request wait as limits want it. `None` when it may begin.
     pub(super) async fn pass_limits(
         &self,
+        admission: Admission,
         intake: &mut Intake,
         run: &mut Run,
     ) -> Result<Option<Flow>, Ended> {
         let limits = &self.session.limits;
-        if limits.has_admitted() {
-            return Ok(None);
-        }
-        if let Some(until) = limits.pause.is_on().filter(|until| *until > run.now) {
-            self.stand(intake, run, until).await?;
-            return Ok(Some(Flow::On));
-        }
-        match self.admit(intake.rest(), run.now)? {
+        match admission {
             Admission::More => return Ok(Some(Flow::More)),
-            Admission::Go => {}
+            Admission::Paused(until) => {
+                self.stand(intake, run, until).await?;
+                return Ok(Some(Flow::On));
+            }
+            Admission::Go | Admission::WithSlots => {}
             Admission::At(until) => self.stand(intake, run, until).await?,
             Admission::Reject(wait) => self.rejecting.set(Some(wait)),
         }

@@ -77,7 +77,7 @@ impl Pump {
         let there = frame.len().min(size);
         let mut begun = self.treat(asked, size, &frame[..there])?;
         if !matches!(begun, Begun::More) {
-            if asked.slotted || !self.session.limits.is_off() {
+            if asked.slotted || self.session.limits.look_at_answer(asked.api) {
                 self.limit_answer(asked, size, &mut frame[..there], &mut begun, now);
             }
             self.in_flight.pop_asked();

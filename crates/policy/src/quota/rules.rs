@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use config::Limit;
-use config::limit::{Entity, Key, LimitKind, Override, Pattern};
+use config::limit::{Entity, Key, LimitKind, Override, Pattern, Unit};
 use wire::Api;
 use wire::api::Class;
 
@@ -207,6 +207,12 @@ impl Rule {
     /// Whether the rule looks at groups.
     pub fn looks_at_groups(&self) -> bool {
         self.limit.by.contains(&Key::Group) || !self.limit.matches.group.is_empty()
+    }
+
+    /// Whether the rule counts the records of Produce requests.
+    pub fn counts_records(&self) -> bool {
+        let kind = self.limit.kind;
+        matches!(kind, LimitKind::FixedWindow(Unit::Records) | LimitKind::SlidingWindow(Unit::Records))
     }
 
     /// Whether the rule is for `who`, topics and groups included.
