@@ -117,6 +117,10 @@ impl Limits {
             self.set_rules(rules);
             self.pause.end();
             self.count_again(session);
+            if let Some(waiting) = &*self.slots.borrow() {
+                // For who waits for a slot there may be more of them now.
+                self.charged(waiting.api, session, Instant::now());
+            }
         }
     }
 
@@ -234,17 +238,26 @@ impl Limits {
             let max_throttle = handle.rule.limit.max_throttle;
             let since = Instant::now();
             let mut waiter = Waiter::new(slots, handle.at_once);
-            let come = std::future::poll_fn(|cx| waiter.poll(cx));
-            if self.pause.is_of_a_group() {
-                if tokio::time::timeout(max_throttle, come).await.is_err() {
-                    slots.take_anyway();
-                }
+            let come = std::future::poll_fn(|cx| {
+                if self.is_gone(handle) { Poll::Ready(false) } else { waiter.poll(cx).map(|()| true) }
+            });
+            let has_come = if self.pause.is_of_a_group() {
+                tokio::time::timeout(max_throttle, come).await.unwrap_or(false)
             } else {
-                come.await;
+                come.await
+            };
+            if !has_come {
+                slots.take_anyway();
             }
             self.held.set(self.held.get() + 1);
             handle.rule.tally.throttled(nanos(since.elapsed()));
         }
+    }
+
+    /// Whether a reload has taken the limit away.
+    fn is_gone(&self, handle: &Handle) -> bool {
+        let limit = &handle.rule.limit;
+        !self.rules.borrow().iter().any(|rule| rule.limit.name == limit.name && rule.limit.kind == limit.kind)
     }
 
     /// Takes the slots that are free, up to the first that is to be waited for; says whether there is none.
@@ -284,8 +297,10 @@ impl Limits {
         }
     }
 
-    /// Waits until `until`, or until `stop` says that there is no reason to any more.
+    /// Waits until `until`, or until `stop` or a reload of the limits says that there is no reason to any more.
     pub async fn hold(&self, until: Instant, stop: impl Fn() -> bool) {
+        let rules = Arc::clone(&self.rules.borrow());
+        let stop = || stop() || !Arc::ptr_eq(&self.rules.borrow(), &rules);
         let mut sleep = pin!(tokio::time::sleep_until(until.into()));
         std::future::poll_fn(|cx| if stop() { Poll::Ready(()) } else { sleep.as_mut().poll(cx) }).await;
         self.pause.was_held(Instant::now());

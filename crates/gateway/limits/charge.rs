@@ -32,7 +32,6 @@ impl Limits {
     pub fn admit(&self, request: &Request<'_>, session: &Session, now: Instant) -> Admission {
         let api = request.api;
         let charged = self.charged(api, session, now);
-        self.pause.carries(api);
         self.admitted.set(true);
         if charged.handles.is_empty() && request.group.is_none() {
             return Admission::Go;

@@ -3,8 +3,9 @@
 use std::time::Instant;
 
 use testkit::RawClient;
+use testkit::raw::sized;
 
-use super::{LIMIT, SOON, Watched, is_answered, long_question, ms, question, question_of};
+use super::{LIMIT, SOON, Watched, is_answered, is_let_through, long_question, ms, question, question_of};
 use crate::bytes::heartbeat;
 use crate::stage::is_well;
 
@@ -15,6 +16,16 @@ const SLOW: &str =
 fn reloaded_with(watched: &mut Watched, more: &str) {
     watched.stage.config.more.push_str(more);
     watched.stage.gateway.reload(&watched.stage.config).unwrap();
+}
+
+#[test]
+fn a_connection_that_carried_a_group_before_there_was_a_limit_is_known() {
+    let mut watched = Watched::limited("");
+    let mut client = watched.client();
+    client.ask(&heartbeat(999, b"x")).unwrap();
+    let slow = "[[limit]]\nname = \"slow\"\nkind = \"leaky-bucket\"\nrate = 0.01\nmax_throttle = \"400ms\"\n";
+    reloaded_with(&mut watched, slow);
+    is_let_through(&watched, &mut client, question);
 }
 
 #[test]
@@ -36,13 +47,32 @@ fn a_higher_byte_rate_ends_a_pause_at_once() {
     let mut watched = Watched::limited(
         "[[limit]]\nname = \"slow\"\nkind = \"bytes\"\nby = []\nproduce_rate = \"1B/s\"\nmax_throttle = \"8s\"\n",
     );
-    let mut client = watched.client();
+    let (mut client, mut pipelined) = (watched.client(), watched.client());
     client.ask(&crate::bytes::produce(1000, 1, b"much")).unwrap();
     client.send(&heartbeat(1001, b"x")).unwrap();
+    // In one piece, so that the second one is read already.
+    let two = [crate::bytes::produce(1002, 1, b"much"), heartbeat(1003, b"x")].map(|frame| sized(&frame));
+    pipelined.send_bytes(&two.concat()).unwrap();
+    pipelined.receive().unwrap();
     watched.stays_away(1001);
+    watched.stays_away(1003);
     let begun = Instant::now();
     watched.retune("1B/s", "1MiB/s");
     client.receive().unwrap();
+    pipelined.receive().unwrap();
+    assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
+}
+
+#[test]
+fn a_higher_rate_lets_go_who_waits() {
+    let mut watched = Watched::limited(SLOW);
+    let mut client = watched.client();
+    client.ask(&question(1000)).unwrap();
+    client.send(&question(1001)).unwrap();
+    watched.counts("throttled", "slow", 1.0);
+    let begun = Instant::now();
+    watched.retune("rate = 0.01", "rate = 1000");
+    is_answered(&mut client, 1001);
     assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
 }
 
@@ -75,6 +105,35 @@ fn waiting(watched: &Watched) -> Vec<(RawClient, i32)> {
 const TWO_KINDS: &str = "[[limit]]\nname = \"slow\"\nkind = \"leaky-bucket\"\nby = []\nrate = 0.01\nmax_throttle = \"8s\"\n\
      match = { client_id = [\"paced\"] }\n[[limit]]\nname = \"slots\"\nkind = \"concurrency\"\nby = []\nin_flight = 1\n\
      match = { client_id = [\"slotted\"] }\n";
+
+#[test]
+fn all_who_wait_for_a_limit_go_when_it_is_removed() {
+    let mut watched = Watched::limited(TWO_KINDS);
+    let mut holder = watched.client();
+    holder.send(&long_question("slotted", 999)).unwrap();
+    watched.came(999);
+    let mut clients = waiting(&watched);
+    let begun = Instant::now();
+    watched.retune(TWO_KINDS, "");
+    for (client, id) in &mut clients {
+        is_answered(client, *id);
+    }
+    assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
+}
+
+#[test]
+fn another_slot_lets_in_who_waits_for_one() {
+    let mut watched = Watched::limited(TWO_KINDS);
+    let (mut holder, mut other) = (watched.client(), watched.client());
+    holder.send(&long_question("slotted", 999)).unwrap();
+    watched.came(999);
+    other.send(&question_of("slotted", 1000)).unwrap();
+    watched.stays_away(1000);
+    let begun = Instant::now();
+    watched.retune("in_flight = 1", "in_flight = 2");
+    is_answered(&mut other, 1000);
+    assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
+}
 
 #[test]
 fn a_connection_that_is_held_comes_in_when_there_is_room_for_it_or_no_limit_any_more() {

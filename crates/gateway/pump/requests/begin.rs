@@ -53,6 +53,8 @@ impl Pump {
         let api = Api::from_key(prefix.key)
             .ok_or_else(|| Ended::client(Why::UnknownApi).because(format_args!("key {}", prefix.key)))?;
         self.check_version(api, prefix)?;
+        // Also while nothing is limited: a reload may change that.
+        self.session.limits.pause.carries(api);
         if self.session.login.has_expired(now) && api.stance() != Stance::Local {
             return Err(Ended::client(Why::SessionExpired));
         }
