@@ -1,6 +1,7 @@
 //! The limits in force: which of them are for whom, and under which key their buckets stand.
 
 mod charge;
+mod fullness;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -95,7 +96,12 @@ pub enum Used {
 }
 
 /// Buckets by key. Outlives the rule that it serves: a reload's rule of the same name takes it over.
-type Keys = Mutex<HashMap<Box<str>, Arc<Used>>>;
+#[derive(Debug, Default)]
+struct Keys {
+    /// Which rules it serves. Those before them may still be asked for a while, and must not undo what is in force.
+    generation: u64,
+    buckets: HashMap<Box<str>, Arc<Used>>,
+}
 
 /// One `[[limit]]` in force.
 #[derive(Debug)]
@@ -104,7 +110,8 @@ pub struct Rule {
     pub limit: Arc<Limit>,
     /// What it has counted since the start.
     pub tally: Arc<Tally>,
-    keys: Arc<Keys>,
+    generation: u64,
+    keys: Arc<Mutex<Keys>>,
 }
 
 /// A bucket that somebody is charged to.
@@ -122,62 +129,68 @@ pub struct Handle {
 
 /// All limits in force, in the order of the configuration.
 #[derive(Debug, Default)]
-pub struct Rules(Vec<Arc<Rule>>);
+pub struct Rules {
+    rules: Vec<Arc<Rule>>,
+    /// How many there were before.
+    generation: u64,
+}
 
-fn lock(keys: &Keys) -> MutexGuard<'_, HashMap<Box<str>, Arc<Used>>> {
+fn lock(keys: &Mutex<Keys>) -> MutexGuard<'_, Keys> {
     keys.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Rules {
     /// The rules of a configuration; what was counted under the same names `before` stays counted.
     pub fn new(limits: &[Arc<Limit>], before: &Rules) -> Self {
+        let generation = before.generation + 1;
         let rule = |limit: &Arc<Limit>| {
-            let old = before.0.iter().find(|old| old.limit.name == limit.name);
+            let old = before.rules.iter().find(|old| old.limit.name == limit.name);
             let (tally, keys) =
                 old.map(|old| (Arc::clone(&old.tally), Arc::clone(&old.keys))).unwrap_or_default();
-            Arc::new(Rule { limit: Arc::clone(limit), tally, keys })
+            lock(&keys).generation = generation;
+            Arc::new(Rule { limit: Arc::clone(limit), tally, generation, keys })
         };
-        Self(limits.iter().map(rule).collect())
+        Self { rules: limits.iter().map(rule).collect(), generation }
     }
 
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Rule>> {
-        self.0.iter()
+        self.rules.iter()
     }
 
     /// Whether nothing is limited.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.rules.is_empty()
     }
 
     /// The buckets that `who` is charged to. Rules that look at a topic or a group apply where it is given.
     pub fn applying(&self, who: &Who<'_>, now: Nanos) -> Vec<Handle> {
-        self.0.iter().flat_map(|rule| rule.handles(who, now)).collect()
+        self.rules.iter().flat_map(|rule| rule.handles(who, now)).collect()
     }
 
     /// Whether a rule for `who` looks at topics, whichever the topic is. It can be told only in requests that carry records.
     pub fn look_at_topics(&self, who: &Who<'_>) -> bool {
         let carries = |api: Api| matches!(api.class(), Class::Produce | Class::Fetch);
         who.api.is_some_and(carries)
-            && self.0.iter().any(|rule| rule.looks_at_topics() && rule.fits_but_for_names(who))
+            && self.rules.iter().any(|rule| rule.looks_at_topics() && rule.fits_but_for_names(who))
     }
 
     /// Whether a rule for `who` looks at groups, whichever the group is.
     pub fn look_at_groups(&self, who: &Who<'_>) -> bool {
-        self.0.iter().any(|rule| rule.looks_at_groups() && rule.fits_but_for_names(who))
+        self.rules.iter().any(|rule| rule.looks_at_groups() && rule.fits_but_for_names(who))
     }
 
     /// The buckets that a connection itself is charged to: before its login those that do not look at the principal, after
     /// it those that do.
     pub fn at_door(&self, who: &Who<'_>, is_known: bool, now: Nanos) -> Vec<Handle> {
-        let rules = self.0.iter().filter(|rule| rule.looks_at_principals() == is_known);
+        let rules = self.rules.iter().filter(|rule| rule.looks_at_principals() == is_known);
         rules.flat_map(|rule| rule.handles(who, now)).collect()
     }
 
     /// Forgets buckets that nobody holds and that forgetting changes nothing about.
     pub fn forget_idle(&self, now: Nanos) {
-        for rule in &self.0 {
-            lock(&rule.keys).retain(|_, used| Arc::strong_count(used) > 1 || !used.is_idle(now));
+        for rule in &self.rules {
+            lock(&rule.keys).buckets.retain(|_, used| Arc::strong_count(used) > 1 || !used.is_idle(now));
         }
     }
 }
@@ -311,17 +324,18 @@ impl Rule {
         // Kafka's byte rates are two limits, one for each way.
         let is_second = self.limit.kind == LimitKind::Bytes && charge.measure == Measure::FetchBytes;
         let mut name = if is_second { format!("{key} fetch") } else { key.to_owned() };
-        if !keys.contains_key(name.as_str()) && keys.len() >= KEYS_MAX {
+        if !keys.buckets.contains_key(name.as_str()) && keys.buckets.len() >= KEYS_MAX {
             OVERFLOW.clone_into(&mut name);
         }
-        let old = keys.get(name.as_str());
+        let is_superseded = self.generation < keys.generation;
+        let old = keys.buckets.get(name.as_str());
         let (used, at_once) = match (charge.much, old.map(|old| (old, &**old))) {
             (Much::AtOnce(max), Some((old, Used::Slots(slots)))) => {
                 slots.advance(max);
                 (Arc::clone(old), max)
             }
             (Much::AtOnce(max), _) => (Arc::new(Used::Slots(Slots::default())), max),
-            (Much::Paced(pace), Some((old, Used::Paced(before, _)))) if *before == pace => {
+            (Much::Paced(pace), Some((old, Used::Paced(before, _)))) if *before == pace || is_superseded => {
                 (Arc::clone(old), 0)
             }
             (Much::Paced(pace), Some((_, Used::Paced(before, bucket)))) => {
@@ -330,50 +344,9 @@ impl Rule {
             }
             (Much::Paced(pace), _) => (Arc::new(Used::Paced(pace, Bucket::new(pace))), 0),
         };
-        keys.insert(name.clone().into_boxed_str(), Arc::clone(&used));
+        keys.buckets.insert(name.clone().into_boxed_str(), Arc::clone(&used));
         drop(keys);
         (name, Handle { rule: Arc::clone(self), used, measure: charge.measure, at_once })
-    }
-
-    /// The fullest keys, at most `most`: how much of the limit each has used, 1.0 for all of it, more with debt.
-    pub fn fullest(&self, most: usize, now: Nanos) -> Vec<(String, f64)> {
-        let keys = lock(&self.keys);
-        let fullness = |(key, used): (_, &Arc<Used>)| Some((key, used.fullness(now)?));
-        let mut full: Vec<(&Box<str>, f64)> =
-            keys.iter().filter_map(fullness).filter(|(_, fullness)| *fullness > 0.0).collect();
-        full.sort_unstable_by(|a, b| b.1.total_cmp(&a.1));
-        full.truncate(most);
-        full.into_iter().map(|(key, fullness)| (key.to_string(), fullness)).collect()
-    }
-}
-
-impl Used {
-    /// How many units may come at once; `None` for slots.
-    pub fn at_once(&self) -> Option<u64> {
-        match self {
-            Self::Paced(Pace::Rate { units, per, burst }, _) => {
-                let in_a_second = u128::from(*units) * 1_000_000_000 / u128::from(*per).max(1);
-                Some(u64::try_from(in_a_second).unwrap_or(u64::MAX).max(*burst))
-            }
-            Self::Paced(Pace::Fixed { count, .. } | Pace::Sliding { count, .. }, _) => Some(*count),
-            Self::Slots(_) => None,
-        }
-    }
-
-    /// How much of what a bucket holds is used; `None` for slots, whose number the key does not tell.
-    pub fn fullness(&self, now: Nanos) -> Option<f64> {
-        match self {
-            Self::Paced(pace, bucket) => {
-                let holds = match *pace {
-                    Pace::Rate { burst, .. } => burst,
-                    Pace::Fixed { count, .. } | Pace::Sliding { count, .. } => count,
-                };
-                #[allow(clippy::cast_precision_loss, reason = "a share, for eyes")]
-                let share = bucket.used(*pace, now) as f64 / holds.max(1) as f64;
-                Some(share)
-            }
-            Self::Slots(_) => None,
-        }
     }
 }
 

@@ -14,7 +14,7 @@ use wire::versions::{Software, request_frame};
 use super::{Exchange, Plain, Refused, Step, Verified};
 
 const ID: CorrelationId = CorrelationId(7);
-const HOUR: Duration = Duration::from_secs(3600);
+const HOUR: Duration = Duration::from_hours(1);
 
 fn exchange() -> Exchange {
     Exchange::new(&[Mechanism::Plain], Some(HOUR))
