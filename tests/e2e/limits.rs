@@ -55,8 +55,9 @@ fn no_library_trips_over_byte_rates(ground: &Ground) {
     );
     let records = 6 * 1024;
     for (library, [_, reading]) in load(ground, "bytes", &gateway, records) {
-        // One second's worth comes at once, and a Fetch asks for no more than another one's.
-        let least = f64::from(6 * 1024 * 1024) / MIB - 2.0;
+        // One second's worth comes at once. A Fetch asks for no more than another one's, and there is one to each of three
+        // brokers: what the last of them bring too much is debt that nobody waits for.
+        let least = f64::from(6 * 1024 * 1024) / MIB - 4.0;
         assert!(reading > least * 0.95, "{} has read in {reading} s", library.name());
     }
 }
