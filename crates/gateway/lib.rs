@@ -21,6 +21,7 @@ pub mod metrics;
 pub mod password;
 pub mod pool;
 pub mod pump;
+pub mod quotas;
 pub mod serve;
 pub mod sockets;
 pub mod stream;

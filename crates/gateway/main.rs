@@ -1,10 +1,11 @@
-//! The program: `run`, `check`, `hash-password`, `demo`.
+//! The program: `run`, `check`, `hash-password`, `quotas`, `demo`.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use portcullis::password;
+use portcullis::quotas::{self, ImportError};
 use portcullis::serve::{self, StartError};
 
 /// Faster and leaner than the system's under many short allocations on several threads.
@@ -46,8 +47,23 @@ enum Command {
                   i64::from(config::ITERATIONS_MIN)..=i64::from(config::ITERATIONS_MAX)))]
         iterations: u32,
     },
+    /// The brokers' own quotas.
+    #[command(subcommand)]
+    Quotas(Quotas),
     /// Start a small cluster in this process with a gateway before it, and print what to try.
     Demo,
+}
+
+#[derive(Subcommand)]
+enum Quotas {
+    /// Ask a cluster's brokers for their quotas and print them as [[limit]] entries.
+    Import {
+        /// The configuration, such as proxy.toml.
+        file: PathBuf,
+        /// Which of its clusters.
+        #[arg(long)]
+        cluster: String,
+    },
 }
 
 fn main() -> ExitCode {
@@ -81,6 +97,15 @@ fn main() -> ExitCode {
                 Err(error) => fail(FAILED, error),
             }
         }
+        Command::Quotas(Quotas::Import { file, cluster }) => match quotas::import(&file, &cluster) {
+            Ok(entries) => {
+                print!("{entries}");
+                ExitCode::SUCCESS
+            }
+            Err(error @ ImportError::Faults(_)) => fail(CONFIG, error),
+            Err(error @ ImportError::NoSuchCluster(..)) => fail(USAGE, error),
+            Err(error) => fail(FAILED, error),
+        },
         Command::Demo => demo(),
     }
 }

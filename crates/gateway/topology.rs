@@ -8,7 +8,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use config::HostPort;
 use tokio::task::JoinSet;
 use wire::versions::Offered;
 use wire::{Api, NodeId, Upstream};
@@ -197,7 +196,7 @@ impl Look {
 
     /// Dials bootstrap servers and brokers seen before, a little apart, and asks the first that is there.
     async fn ask_anybody(&self, spec: &Arc<Spec>) -> Result<wire::ask::Nodes, LookError> {
-        let bootstrap = spec.config.bootstrap.iter().map(upstream_of);
+        let bootstrap = spec.config.bootstrap.iter().map(upstream::of);
         let seen = self.seen.values().map(|seen| seen.address.clone());
         let mut race = JoinSet::new();
         for (n, address) in bootstrap.chain(seen).enumerate() {
@@ -351,9 +350,5 @@ impl Probe {
 
 /// Where a node is dialled: where the configuration says, else where it advertises itself.
 fn dialable(spec: &Spec, node: NodeId, advertised: &Upstream) -> Upstream {
-    spec.config.node_addresses.get(&node.0).map_or_else(|| advertised.clone(), upstream_of)
-}
-
-fn upstream_of(address: &HostPort) -> Upstream {
-    Upstream { host: address.host.clone().into_boxed_str(), port: address.port }
+    spec.config.node_addresses.get(&node.0).map_or_else(|| advertised.clone(), upstream::of)
 }

@@ -115,6 +115,11 @@ pub async fn reach(session: &Session) -> Result<Stream, Ended> {
     }
 }
 
+/// Where the configuration says that a broker is.
+pub fn of(address: &config::HostPort) -> Upstream {
+    Upstream { host: address.host.clone().into_boxed_str(), port: address.port }
+}
+
 fn candidates(session: &Session, topology: &Topology) -> Vec<NodeId> {
     match session.place.entry {
         Entry::Bootstrap => session.place.cluster.any_broker(topology),

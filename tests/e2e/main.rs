@@ -15,5 +15,6 @@ mod limits;
 mod listing;
 mod moves;
 mod python;
+mod quotas;
 mod reload;
 mod users;
