@@ -1,6 +1,8 @@
 //! Brokers' own quotas, brought over.
 
-use testkit::{Gateway, GatewayConfig, Tool};
+use std::time::Duration;
+
+use testkit::{Gateway, GatewayConfig, Tool, wait};
 
 use crate::ground::{BINARY, Ground, scenarios};
 
@@ -43,20 +45,24 @@ fn imported_quotas_are_limits(ground: &Ground) {
     alter(ground, |quotas| ["--add-config".into(), quotas.into()]);
     let file = ground.gateway.directory().join("proxy.toml");
     let import = || Tool::program("import", BINARY).args(&["quotas", "import"]).path("--cluster=main", &file);
-    let imported = import().run().unwrap().ok().unwrap();
-    alter(ground, |quotas| {
-        let keys = quotas.split(',').filter_map(|quota| quota.split('=').next());
-        ["--delete-config".into(), keys.collect::<Vec<_>>().join(",")]
-    });
-    for expected in [
+    let expected = [
         "principal = \"import \\\"quoted\\\"\"\nclient_id = \"<default>\"\nproduce_rate = \"1GiB/s\"\n",
         "principal = \"importer\"\nfetch_rate = \"2GiB/s\"\n",
         "client_id = \"importing\"\nrate = 100000.5\n",
         "address = \"192.0.2.1\"\nrate = 100000\n",
         "request_percentage = 1000000\n",
-    ] {
-        assert!(imported.contains(expected), "{expected} is missing in {imported}");
-    }
+    ];
+    // Each broker hears of quotas in its own time.
+    let mut imported = String::new();
+    let all = wait::until("all quotas", Duration::from_mins(1), || {
+        imported = import().run()?.ok()?;
+        Ok(expected.iter().all(|expected| imported.contains(expected)).then_some(()))
+    });
+    alter(ground, |quotas| {
+        let keys = quotas.split(',').filter_map(|quota| quota.split('=').next());
+        ["--delete-config".into(), keys.collect::<Vec<_>>().join(",")]
+    });
+    all.unwrap_or_else(|error| panic!("{error:#}: of {expected:#?} there is only\n{imported}"));
     let mut config = GatewayConfig::in_front_of(&ground.cluster).unwrap();
     config.more.push_str(&imported);
     let gateway = Gateway::start(BINARY, &config).unwrap();

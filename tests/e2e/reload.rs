@@ -191,26 +191,44 @@ fn added_listeners_and_clusters_serve_and_removed_ones_end(ground: &Ground) {
 fn at_sigterm_what_was_asked_is_answered_and_nobody_is_let_in(ground: &Ground) {
     ground.create_topic("sigterm", 1);
     let (mut gateway, config) = gateway(ground);
-    let mut client = RawClient::connect(gateway.address()).unwrap();
-    assert_eq!(log_in(&mut client, ALICE.0, ALICE.1).0, 0);
-    // Fetch v4 that waits 2 s for a record that never comes: replica, wait, bytes, isolation, no topics but one.
-    let mut body = [(-1_i32).to_be_bytes(), 2000_i32.to_be_bytes(), 1_i32.to_be_bytes()].concat();
+    // Fetch v4 that waits 5 s for a record that never comes: replica, wait, bytes, isolation, no topics but one. Of every
+    // broker: only the partition's leader waits, the others say at once that they are not.
+    let mut body = [(-1_i32).to_be_bytes(), 5000_i32.to_be_bytes(), 1_i32.to_be_bytes()].concat();
     body.extend_from_slice(&1_000_000_i32.to_be_bytes());
     body.push(0);
     body.extend_from_slice(&1_i32.to_be_bytes());
     raw::string(&mut body, "sigterm");
     body.extend_from_slice(&[0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 16, 0, 0]);
-    client.send(&raw::request(1, 4, 77, "test", HeadStyle::Classic, &body)).unwrap();
-    gateway
-        .wait_metric("portcullis_in_flight", &[], LIMIT, |count| count > 0.0)
-        .unwrap_or_else(|error| panic!("{error:#}"));
+    let nodes = config.clusters[0].listeners[0].node_port_base;
+    let mut clients: Vec<RawClient> = ground
+        .cluster
+        .node_addresses()
+        .keys()
+        .map(|node| {
+            let node = u16::try_from(*node).unwrap();
+            let mut client = RawClient::connect(("127.0.0.1", nodes + node)).unwrap();
+            assert_eq!(log_in(&mut client, ALICE.0, ALICE.1).0, 0);
+            client.send(&raw::request(1, 4, 77, "test", HeadStyle::Classic, &body)).unwrap();
+            client
+        })
+        .collect();
+    let asked = f64::from(u8::try_from(clients.len()).unwrap());
+    for (metric, labels, wanted) in
+        [("portcullis_requests_total", &[("api", "Fetch")][..], asked), ("portcullis_in_flight", &[], 1.0)]
+    {
+        gateway
+            .wait_metric(metric, labels, LIMIT, |count| count >= wanted)
+            .unwrap_or_else(|error| panic!("{error:#}"));
+    }
     gateway.terminate().unwrap();
     testkit::wait::until("no new connections", LIMIT, || {
         Ok(RawClient::connect(("127.0.0.1", config.clusters[0].listeners[0].port)).is_err().then_some(()))
     })
     .unwrap();
     assert_ne!(gateway.http("/readyz").unwrap().0, 200);
-    assert_eq!(client.receive().unwrap()[..4], 77_i32.to_be_bytes());
-    assert!(client.until_closed().unwrap().is_empty());
+    for client in &mut clients {
+        assert_eq!(client.receive().unwrap()[..4], 77_i32.to_be_bytes());
+        assert!(client.until_closed().unwrap().is_empty());
+    }
     assert!(gateway.wait_end(LIMIT).unwrap().success());
 }
