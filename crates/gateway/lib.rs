@@ -11,6 +11,7 @@ pub mod conn;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod ended;
+pub mod fleet;
 pub mod frames;
 pub mod in_flight;
 pub mod limits;

@@ -1,6 +1,7 @@
 //! What is counted: per request on the thread that moves the bytes, per event in families of the registry.
 
 mod collect;
+mod fleet;
 mod limits;
 mod shard;
 
@@ -95,6 +96,8 @@ pub struct Metrics {
     looks_failed: Family<ByCluster, Counter>,
     reloads: Family<ByReload, Counter>,
     ready: Gauge<i64, AtomicI64>,
+    /// Whether limits are shared.
+    pub fleet: fleet::OfFleet,
 }
 
 fn listener_of(place: &Place) -> ByListener {
@@ -105,6 +108,7 @@ fn listener_of(place: &Place) -> ByListener {
 impl Metrics {
     /// Registers all families.
     pub fn register(&self, registry: &mut Registry) {
+        self.fleet.register(registry);
         registry.register("connections_accepted", "Client connections accepted", self.accepted.clone());
         registry.register("connections_open", "Client connections open now", self.open.clone());
         registry.register(

@@ -107,6 +107,7 @@ impl Process {
         note(plan.model());
         plan.apply(&gateway, &workers);
         tokio::task::spawn_local(forget_idle(Arc::clone(&gateway)));
+        tokio::task::spawn_local(crate::fleet::share(Arc::clone(&gateway)));
         tracing::info!(version = env!("CARGO_PKG_VERSION"), threads, "serving");
         Ok(Self { gateway, workers, path: path.to_owned(), logging })
     }

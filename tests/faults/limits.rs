@@ -2,6 +2,7 @@
 
 mod bytes;
 mod doors;
+mod fleet;
 mod reject;
 mod reload;
 mod slots;

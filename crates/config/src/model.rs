@@ -33,7 +33,7 @@ pub struct Model {
     pub drain: Drain,
     /// Limits, in the order of the file, names unique.
     pub limits: Vec<Arc<Limit>>,
-    /// Where replicas share limits; there is one if any limit's scope is the fleet. Not reloadable.
+    /// Where replicas share limits; there is one if any limit's scope is the fleet.
     pub fleet: Option<Fleet>,
     /// What is legal but should be known, one sentence each, to be logged as warnings. Never contains a password.
     pub notes: Vec<String>,

@@ -80,6 +80,11 @@ const NO_DEFAULT: [&str; 26] = [
     "client_id",
     "address",
     "match",
+    "url",
+    "username",
+    "password",
+    "prefix",
+    "sync",
 ];
 
 #[test]
@@ -112,6 +117,7 @@ fn every_key_that_is_known_is_in_the_example() {
         "[[limit]]\nkind = \"concurrency\"",
         "[[limit]]\nkind = \"bytes\"",
         "[[limit.override]]",
+        "[fleet]",
     ];
     let wrong = tables.map(|table| format!("{table}\nqqqqqqqqqqqqqqqqqqqqqqqq = 1\n")).concat();
     let faults = config::parse(&wrong, Path::new("/nowhere")).unwrap_err();

@@ -388,3 +388,13 @@ fn a_limit_that_only_counts_is_noted() {
     );
     assert_eq!(notes("max_throttle = \"8s\""), [""; 0]);
 }
+
+#[test]
+fn what_is_held_and_given_back_is_not_shared_by_a_fleet() {
+    are_refused(&[(
+        "kind = \"concurrency\"\nin_flight = 8\nscope = \"fleet\"\n[fleet]\nurl = \"redis://127.0.0.1:6379\"",
+        &[
+            "10:9: limits of the kind concurrency cannot be shared by a fleet: write scope = \"replica\", and each replica's part",
+        ],
+    )]);
+}

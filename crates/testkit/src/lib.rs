@@ -12,6 +12,7 @@ pub mod leak;
 pub mod leash;
 pub mod place;
 pub mod raw;
+pub mod redis;
 pub mod scripted;
 pub mod wait;
 
@@ -22,6 +23,7 @@ pub use gateway::{Gateway, GatewayConfig};
 pub use kafka::{Advertise, KafkaCluster, Output, SaslPlain, Spec, Tool};
 pub use leak::Tap;
 pub use raw::RawClient;
+pub use redis::Redis;
 pub use scripted::{Reply, ScriptedBroker};
 
 /// The oldest Kafka that is supported.

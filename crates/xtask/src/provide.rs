@@ -20,9 +20,10 @@ struct Need {
     met: fn() -> bool,
 }
 
-const NEEDS: [Need; 8] = [
+const NEEDS: [Need; 9] = [
     Need { what: "kcat", packages: &["kcat"], met: || answers("kcat", "-V") },
     Need { what: "haproxy", packages: &["haproxy"], met: || answers("haproxy", "-v") },
+    Need { what: "redis-server", packages: &["redis-server"], met: || answers("redis-server", "--version") },
     Need { what: "a JDK of 17 or newer", packages: &["default-jdk-headless"], met: has_jdk },
     Need { what: "Apache Maven (mvn)", packages: &["maven"], met: || answers("mvn", "-v") },
     Need {

@@ -2,6 +2,7 @@
 
 mod charge;
 mod fullness;
+mod shared;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -14,6 +15,7 @@ use wire::Api;
 use wire::api::Class;
 
 use super::bucket::{Bucket, Nanos, Pace};
+use super::shared::Feed;
 use super::slots::Slots;
 use charge::{Charge, Much, charges};
 
@@ -112,6 +114,7 @@ pub struct Rule {
     pub tally: Arc<Tally>,
     generation: u64,
     keys: Arc<Mutex<Keys>>,
+    feed: Arc<Feed>,
 }
 
 /// A bucket that somebody is charged to.
@@ -129,10 +132,13 @@ pub struct Handle {
 
 /// All limits in force, in the order of the configuration.
 #[derive(Debug, Default)]
+#[allow(clippy::struct_field_names, reason = "they are rules")]
 pub struct Rules {
     rules: Vec<Arc<Rule>>,
     /// How many there were before.
     generation: u64,
+    /// What they have to tell other replicas.
+    feed: Arc<Feed>,
 }
 
 fn lock(keys: &Mutex<Keys>) -> MutexGuard<'_, Keys> {
@@ -148,9 +154,10 @@ impl Rules {
             let (tally, keys) =
                 old.map(|old| (Arc::clone(&old.tally), Arc::clone(&old.keys))).unwrap_or_default();
             lock(&keys).generation = generation;
-            Arc::new(Rule { limit: Arc::clone(limit), tally, generation, keys })
+            let feed = Arc::clone(&before.feed);
+            Arc::new(Rule { limit: Arc::clone(limit), tally, generation, keys, feed })
         };
-        Self { rules: limits.iter().map(rule).collect(), generation }
+        Self { rules: limits.iter().map(rule).collect(), generation, feed: Arc::clone(&before.feed) }
     }
 
     /// All of them.
@@ -335,14 +342,19 @@ impl Rule {
                 (Arc::clone(old), max)
             }
             (Much::AtOnce(max), _) => (Arc::new(Used::Slots(Slots::default())), max),
-            (Much::Paced(pace), Some((old, Used::Paced(before, _)))) if *before == pace || is_superseded => {
+            (Much::Paced(pace), Some((old, Used::Paced(before, bucket))))
+                if is_superseded || (*before == pace && bucket.shared().is_some() == self.is_shared()) =>
+            {
                 (Arc::clone(old), 0)
             }
-            (Much::Paced(pace), Some((_, Used::Paced(before, bucket)))) => {
-                let retuned = bucket.retuned(*before, pace, now).unwrap_or_else(|| Bucket::new(pace));
-                (Arc::new(Used::Paced(pace, retuned)), 0)
+            (Much::Paced(pace), old) => {
+                let bucket = match old {
+                    Some((_, Used::Paced(before, bucket))) => bucket.retuned(*before, pace, now),
+                    _ => None,
+                };
+                let bucket = bucket.unwrap_or_else(|| Bucket::new(pace));
+                (Arc::new(Used::Paced(pace, self.share(bucket, &name))), 0)
             }
-            (Much::Paced(pace), _) => (Arc::new(Used::Paced(pace, Bucket::new(pace))), 0),
         };
         keys.buckets.insert(name.clone().into_boxed_str(), Arc::clone(&used));
         drop(keys);

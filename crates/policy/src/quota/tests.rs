@@ -16,6 +16,7 @@ use super::bucket::{Bucket, DEBT_MAX, Nanos, Pace};
 use super::rules::{Rules, Used, Who};
 use super::slots::{Slots, Waiter};
 
+mod fleet;
 mod leases;
 
 const SECOND: Nanos = 1_000_000_000;

@@ -34,13 +34,8 @@ pub(super) fn check(section: &Section<'_, '_>, limit: &Limit, keys: &[Written<Ke
     if limit.on_exceeded == OnExceeded::Reject && !paces {
         cannot("on_exceeded", "reject", "write on_exceeded = \"throttle\"");
     }
-    if limit.scope == Scope::Fleet {
-        let what = "limits are not shared among replicas by this version";
-        section.fault(
-            &section.place_of("scope"),
-            what,
-            "write scope = \"replica\", and each replica's share",
-        );
+    if limit.scope == Scope::Fleet && matches!(limit.kind, LimitKind::Concurrency | LimitKind::Connections) {
+        cannot("scope", "be shared by a fleet", "write scope = \"replica\", and each replica's part");
     }
     if limit.max_throttle == Duration::ZERO && limit.on_exceeded == OnExceeded::Throttle && paces {
         note(section, "max_throttle", "a limit whose max_throttle is 0s only counts");
