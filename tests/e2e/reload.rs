@@ -227,7 +227,8 @@ fn at_sigterm_what_was_asked_is_answered_and_nobody_is_let_in(ground: &Ground) {
     .unwrap();
     assert_ne!(gateway.http("/readyz").unwrap().0, 200);
     for client in &mut clients {
-        assert_eq!(client.receive().unwrap()[..4], 77_i32.to_be_bytes());
+        let answer = client.receive().unwrap_or_else(|error| panic!("{error}:\n{}", gateway.log()));
+        assert_eq!(answer[..4], 77_i32.to_be_bytes());
         assert!(client.until_closed().unwrap().is_empty());
     }
     assert!(gateway.wait_end(LIMIT).unwrap().success());

@@ -61,8 +61,8 @@ mod tests {
     #[test]
     fn times_and_sizes_have_units() {
         assert_eq!(duration("500ms"), Some(Duration::from_millis(500)));
-        assert_eq!(duration("11m"), Some(Duration::from_secs(660)));
-        assert_eq!(duration("1d"), Some(Duration::from_secs(86_400)));
+        assert_eq!(duration("11m"), Some(Duration::from_mins(11)));
+        assert_eq!(duration("1d"), Some(Duration::from_hours(24)));
         assert_eq!(size("100MiB"), Some(100 << 20));
         for text in
             ["", "10", "s", "-1s", "1.5s", "10 s", "10S", "99999999999999999999s", "18446744073709551615d"]

@@ -187,6 +187,9 @@ mod tests {
         metrics.left_out("main", &[NodeId(1)]);
         metrics.look_failed("main");
         metrics.reloaded(Reloaded::Applied);
+        metrics.fleet.set("portcullis", true, 2);
+        metrics.fleet.failed("portcullis");
+        metrics.fleet.unread("portcullis");
         metrics.set_ready(true);
         let shards = vec![Arc::<Shard>::default()];
         let counts = Counts::new(&shards, 0);

@@ -6,6 +6,7 @@
 mod bars;
 mod counters;
 mod instructions;
+mod limits;
 mod measure;
 mod programs;
 mod report;
@@ -60,6 +61,9 @@ pub(crate) struct Options {
     /// Count the proxies' instructions with perf, where this machine can
     #[arg(long)]
     instructions: bool,
+    /// Only count, with valgrind, what a hundred limits cost that never trigger
+    #[arg(long)]
+    limits: bool,
     /// Fail where a bar is missed
     #[arg(long)]
     strict: bool,
@@ -92,11 +96,16 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     });
     raise_file_limit(options.idle_connections)?;
     let wanted = wanted_twins(options);
-    let packages: &[&str] = match (options.no_build, wanted.contains(&Twin::Gateway)) {
+    let has_gateway =
+        options.limits || wanted.iter().any(|twin| matches!(twin, Twin::Gateway | Twin::Limited));
+    let packages: &[&str] = match (options.no_build, has_gateway) {
         (true, _) => &[],
         (false, true) => &["portcullis-bench", "portcullis"],
         (false, false) => &["portcullis-bench"],
     };
+    if options.limits {
+        return limits::run(&works, &Programs::build(packages)?, &mut Leash::new(None)?);
+    }
     let mut bench = Bench {
         programs: Programs::build(packages)?,
         leash: Leash::new(None)?,

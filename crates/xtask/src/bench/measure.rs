@@ -102,6 +102,25 @@ pub(crate) fn run(
     Ok(sample(&outcome, cpu, rss_kib, instructions))
 }
 
+/// Runs a work once, for so many requests or some more; tells how many they were.
+pub(crate) fn requests(
+    kind: Kind,
+    requests: u32,
+    address: SocketAddr,
+    programs: &Programs,
+    leash: &mut Leash,
+) -> Result<u64> {
+    let Kind::Stream { mode, payload_bytes, in_flight } = kind else { bail!("this work has no requests") };
+    let mut command = load(programs, mode, address);
+    command.args(["--payload-bytes", &payload_bytes.to_string(), "--in-flight", &in_flight.to_string()]);
+    command.args(["--requests", &requests.to_string(), "--seconds", "100"]);
+    let mut load = Running::start(leash, &mut command, None)?;
+    let outcome: Outcome = load.told()?;
+    load.finish(leash)?;
+    ensure!(outcome.errors == 0 && outcome.requests > 0, "{} failed connections", outcome.errors);
+    Ok(outcome.requests)
+}
+
 /// Starts the load and waits until its connections are open.
 fn begin(way: &mut Way, command: &mut Command, leash: &mut Leash) -> Result<Running> {
     let mut load = Running::start(leash, command, None)?;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
+use rustix::process::{Pid, Signal, kill_process};
 use serde::de::DeserializeOwned;
 use testkit::leash::Leash;
 use testkit::place;
@@ -92,6 +93,13 @@ impl Running {
         leash.release(self.child.id())?;
         ensure!(status.success(), "it failed: {status}");
         Ok(())
+    }
+
+    /// Asks it to end, and waits until it has.
+    pub(crate) fn terminate(mut self, leash: &mut Leash) -> Result<()> {
+        kill_process(Pid::from_child(&self.child), Signal::TERM)?;
+        self.child.wait()?;
+        leash.release(self.child.id())
     }
 
     /// Kills it and waits.

@@ -69,7 +69,7 @@ fn print_ratios(work: &Work, results: &Results) {
         ("p99", |sample| Some(sample.p99_us)),
         ("instructions", |sample| sample.instructions_per_request),
     ];
-    for twin in [Twin::Haproxy, Twin::Relay, Twin::FloorCopy, Twin::FloorSplice] {
+    for twin in [Twin::Haproxy, Twin::Relay, Twin::FloorCopy, Twin::FloorSplice, Twin::Limited] {
         let ratios: Vec<String> = fields
             .iter()
             .filter_map(|(name, field)| {

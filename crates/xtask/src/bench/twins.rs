@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
@@ -17,6 +18,8 @@ use super::programs::{Programs, Running};
 pub(crate) const USER: &str = "bench";
 /// Its password: no secret, the gateway listens on loopback only.
 pub(crate) const PASSWORD: &str = "bench-password";
+/// Limits of the twin that has some.
+pub(crate) const LIMITS: usize = 100;
 /// As many for all who let us choose.
 const THREADS: usize = 2;
 const HAPROXY_CONNECTIONS_MAX: u64 = 6000;
@@ -36,6 +39,8 @@ pub(crate) enum Twin {
     FloorSplice,
     /// Portcullis
     Gateway,
+    /// The same with a hundred limits that never trigger
+    Limited,
 }
 
 impl Twin {
@@ -48,6 +53,7 @@ impl Twin {
             Twin::FloorCopy => "floor-copy",
             Twin::FloorSplice => "floor-splice",
             Twin::Gateway => "gateway",
+            Twin::Limited => "limited",
         }
     }
 }
@@ -93,7 +99,8 @@ impl Way {
         match twin {
             Twin::Direct => Ok(way(sink, None)),
             Twin::Haproxy => haproxy(programs, leash, sink),
-            Twin::Gateway => gateway(programs, leash, sink),
+            Twin::Gateway => gateway(twin, programs, leash, sink, 0),
+            Twin::Limited => gateway(twin, programs, leash, sink, LIMITS),
             Twin::Relay | Twin::FloorCopy | Twin::FloorSplice => {
                 let mut command = programs.ours(if twin == Twin::Relay { "relay" } else { "floor" });
                 command.arg(sink.to_string());
@@ -148,33 +155,68 @@ fn haproxy(programs: &Programs, leash: &mut Leash, sink: SocketAddr) -> Result<W
     Ok(Way { twin: Twin::Haproxy, address, login_address: None, proxy: Some(proxy), _ports: Some(ports) })
 }
 
-fn gateway(programs: &Programs, leash: &mut Leash, sink: SocketAddr) -> Result<Way> {
-    let ports = FreePorts::reserve(6)?;
-    let mut configuration = format!(
-        "[process]\nthreads = {THREADS}\n\n[[cluster]]\nname = \"bench\"\nbootstrap = [\"{sink}\"]\n\n"
-    );
-    // The node ports of the sink's one node: it is node 1, so they are one above their base.
-    let nodes = [loopback(ports.at(3)), loopback(ports.at(5))];
-    for (bind, node, sasl) in [(ports.at(0), nodes[0], ""), (ports.at(1), nodes[1], "sasl = [\"PLAIN\"]\n")] {
-        write!(
-            configuration,
-            "[[cluster.listener]]\nbind = \"{}\"\nnode_port_base = {}\nnode_ids = \"1\"\n{sasl}\n",
-            loopback(bind),
-            node.port() - 1
-        )?;
+/// A gateway's configuration and its ports.
+pub(crate) struct Place {
+    /// Its `proxy.toml`.
+    pub(crate) file: PathBuf,
+    /// The ports of the sink's one node: without a login, and with one.
+    pub(crate) nodes: [SocketAddr; 2],
+    ports: FreePorts,
+}
+
+impl Place {
+    /// Before `sink`, with so many limits.
+    pub(crate) fn new(programs: &Programs, sink: SocketAddr, limits: usize) -> Result<Place> {
+        let ports = FreePorts::reserve(6)?;
+        let mut configuration = format!(
+            "[process]\nthreads = {THREADS}\n\n[[cluster]]\nname = \"bench\"\nbootstrap = [\"{sink}\"]\n\n"
+        );
+        // The node is node 1, so its ports are one above their base.
+        let nodes = [loopback(ports.at(3)), loopback(ports.at(5))];
+        for (bind, node, sasl) in
+            [(ports.at(0), nodes[0], ""), (ports.at(1), nodes[1], "sasl = [\"PLAIN\"]\n")]
+        {
+            write!(
+                configuration,
+                "[[cluster.listener]]\nbind = \"{}\"\nnode_port_base = {}\nnode_ids = \"1\"\n{sasl}\n",
+                loopback(bind),
+                node.port() - 1
+            )?;
+        }
+        write!(configuration, "[[user]]\nname = \"{USER}\"\npassword = \"{PASSWORD}\"\n")?;
+        (0..limits).for_each(|number| configuration.push_str(&limit(number)));
+        let file = programs.output.join(format!("proxy-{limits}-limits.toml"));
+        fs::write(&file, configuration)?;
+        Ok(Place { file, nodes, ports })
     }
-    write!(configuration, "[[user]]\nname = \"{USER}\"\npassword = \"{PASSWORD}\"\n")?;
-    let path = programs.output.join("proxy.toml");
-    fs::write(&path, configuration)?;
+}
+
+/// A limit of one kind after the other, by one key after the other, far above what the bench can do.
+fn limit(number: usize) -> String {
+    let kinds = [
+        "kind = \"fixed-window\"\ncount = 1_000_000_000_000\nwindow = \"60s\"",
+        "kind = \"leaky-bucket\"\nrate = 100_000_000\nburst = 100_000_000",
+        "kind = \"sliding-window\"\ncount = 1_000_000_000_000\nwindow = \"60s\"",
+        "kind = \"bytes\"\nproduce_rate = \"900GiB/s\"\nfetch_rate = \"900GiB/s\"",
+        "kind = \"leaky-bucket\"\nrate = 200_000_000\nburst = 100_000_000\nmode = \"observe\"",
+    ];
+    let keys =
+        ["\"principal\"", "\"client_id\"", "\"address\"", "", "\"principal\", \"client_id\"", "\"api\""];
+    let (kind, by) = (kinds[number % kinds.len()], keys[number % keys.len()]);
+    format!("[[limit]]\nname = \"limit-{number}\"\nby = [{by}]\n{kind}\n")
+}
+
+fn gateway(
+    twin: Twin,
+    programs: &Programs,
+    leash: &mut Leash,
+    sink: SocketAddr,
+    limits: usize,
+) -> Result<Way> {
+    let Place { file, nodes: [address, login], ports } = Place::new(programs, sink, limits)?;
     let mut command = programs.ours("portcullis");
-    command.arg("run").arg(&path);
-    let proxy = Running::start(leash, &mut command, Some(&programs.output.join("gateway.log")))?;
-    let [address, login] = nodes;
-    Ok(Way {
-        twin: Twin::Gateway,
-        address,
-        login_address: Some(login),
-        proxy: Some(proxy),
-        _ports: Some(ports),
-    })
+    command.arg("run").arg(&file);
+    let log = programs.output.join(format!("{}.log", twin.name()));
+    let proxy = Running::start(leash, &mut command, Some(&log))?;
+    Ok(Way { twin, address, login_address: Some(login), proxy: Some(proxy), _ports: Some(ports) })
 }
