@@ -184,7 +184,9 @@ impl Process {
         self.gateway.metrics.set_ready(false);
         self.gateway.end(within);
         for cluster in self.gateway.live().clusters.values() {
-            cluster.listeners.load().iter().for_each(|listener| listener.close());
+            // A look at the topology that is under way must not open ports again.
+            cluster.listeners.swap(Arc::default()).iter().for_each(|listener| listener.close());
+            cluster.removed.notify_one();
         }
         let until = Instant::now() + within + END_LOOK * 2;
         let gone = async {
