@@ -3,7 +3,7 @@
 
 use std::thread;
 
-use testkit::{Client, Gateway, GatewayConfig, Library};
+use testkit::{Client, Gateway, GatewayConfig, Library, Load};
 
 use crate::ground::{ALICE, BINARY, Ground, Way, scenarios};
 
@@ -22,29 +22,33 @@ fn gateway(ground: &Ground, limits: &str) -> Gateway {
     Gateway::start(BINARY, &config).unwrap()
 }
 
-/// Sends and reads with every library at once, each under its own client id; what a user would have noticed, and the
-/// seconds that sending and reading took.
+/// Sends and reads with every library at once, each under its own client id: the seconds that sending and reading took.
+/// Fails with all that a user would have noticed.
 fn load(ground: &Ground, name: &str, gateway: &Gateway, records: u64) -> Vec<(Library, [f64; 2])> {
     let way = Way { label: "limits", bootstrap: gateway.address(), ..ground.through(ALICE) };
-    thread::scope(|scope| {
-        let runs = Library::ALL.map(|library| {
-            let way = &way;
-            scope.spawn(move || {
-                let name = format!("{name}-{}", library.name());
-                let topic = way.topic(&name, 3);
-                let client = Client::new(library, &way.bootstrap, way.user);
-                let sent = client.produce(&topic, records, 1024).option("--client-id", &name).run().unwrap();
-                let read =
-                    client.consume(&topic, &topic, records).option("--client-id", &name).run().unwrap();
-                for report in [&sent, &read] {
-                    assert_eq!(report.faults(), Vec::<String>::new(), "{report:?}");
-                    assert_eq!(report.records, records, "{report:?}");
-                }
-                (library, [sent.seconds, read.seconds])
-            })
+    let topic = |library: Library| way.topic(&format!("{name}-{}", library.name()), 3);
+    let topics = Library::ALL.map(|library| (library, topic(library)));
+    let ended: Vec<_> = thread::scope(|scope| {
+        let runs = topics.map(|(library, topic)| {
+            let client = Client::new(library, &way.bootstrap, way.user);
+            scope.spawn(move || Ok::<_, String>((library, load_by(library, &client, &topic, records)?)))
         });
         runs.into_iter().map(|run| run.join().unwrap()).collect()
-    })
+    });
+    let faults: Vec<&String> = ended.iter().filter_map(|end| end.as_ref().err()).collect();
+    assert!(faults.is_empty(), "{faults:#?}");
+    ended.into_iter().flatten().collect()
+}
+
+/// The same with one library.
+fn load_by(library: Library, client: &Client, topic: &str, records: u64) -> Result<[f64; 2], String> {
+    let run = |load: Load| {
+        let report =
+            load.option("--client-id", topic).run().map_err(|error| format!("{library:?}: {error:#}"))?;
+        let good = report.faults().is_empty() && report.records == records;
+        good.then_some(report.seconds).ok_or_else(|| format!("{report:?}"))
+    };
+    Ok([run(client.produce(topic, records, 1024))?, run(client.consume(topic, topic, records))?])
 }
 
 fn no_library_trips_over_byte_rates(ground: &Ground) {

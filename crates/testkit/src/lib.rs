@@ -17,7 +17,7 @@ pub mod scripted;
 pub mod wait;
 
 pub use certs::Certs;
-pub use clients::{Client, Library};
+pub use clients::{Client, Library, Load};
 pub use free_ports::FreePorts;
 pub use gateway::{Gateway, GatewayConfig};
 pub use kafka::{Advertise, KafkaCluster, Output, SaslPlain, Spec, Tool};
