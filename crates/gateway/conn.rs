@@ -10,10 +10,12 @@ use arc_swap::Guard;
 use policy::access::Privilege;
 use tokio::net::TcpStream;
 use wire::api::Stance;
+use wire::head::RequestHead;
 use wire::versions::{Offered, Software};
 use wire::{Api, Book, NodeId};
 
 use crate::auth;
+use crate::caller::Caller;
 use crate::cluster::Offer;
 use crate::ended::{Ended, Why};
 use crate::frames::Frames;
@@ -42,6 +44,8 @@ pub struct Session {
     pub ends_at: Option<Instant>,
     /// Its thread's counts.
     pub counts: Counts,
+    /// What it calls itself.
+    pub caller: Caller,
     /// What it may do how often.
     pub limits: Limits,
     pub(crate) login: auth::Login,
@@ -61,6 +65,7 @@ impl Session {
         let anonymous: Arc<str> = Arc::from(config::ANONYMOUS);
         let session = Self {
             counts: Counts::new(&place.cluster.shards, worker),
+            caller: Caller::default(),
             limits: Limits::new(&gateway.live().rules, gateway.clock),
             login: auth::Login::default(),
             privilege: Cell::new(place.cluster.spec().privilege(&anonymous)),
@@ -82,6 +87,13 @@ impl Session {
     /// Who the client is.
     pub fn principal(&self) -> Arc<str> {
         Arc::clone(&self.principal.borrow())
+    }
+
+    /// A head says who sends the request at hand.
+    pub fn called(&self, head: &RequestHead<'_>) {
+        if self.caller.called(head) {
+            self.limits.forget_client_id();
+        }
     }
 
     pub(crate) fn set_principal(&self, principal: Arc<str>) {

@@ -23,7 +23,6 @@ use std::time::{Duration, Instant};
 use config::limit::{Key, Mode};
 use policy::quota::{Handle, Nanos, Rules, Waiter, Who};
 use wire::Api;
-use wire::api::Class;
 
 use crate::conn::Session;
 
@@ -45,10 +44,11 @@ pub struct Limits {
     asks_client_id: Cell<bool>,
     /// Whether any looks at groups, at topics or records.
     asks_groups: Cell<bool>,
+    /// The most bytes that the Fetch at hand should ask for.
+    pub fetch_bytes_max: Cell<Option<i32>>,
     listens: Cell<bool>,
     /// The moment that was asked for last, as limits count it.
     moment: Cell<(Instant, Nanos)>,
-    client_id: RefCell<Box<str>>,
     /// The APIs that this connection has used, few.
     by_api: RefCell<Vec<Rc<Charged>>>,
     /// The topics and groups that it has named.
@@ -92,12 +92,12 @@ impl Limits {
             on: Cell::new(false),
             asks_client_id: Cell::new(false),
             asks_groups: Cell::new(false),
+            fetch_bytes_max: Cell::default(),
             listens: Cell::new(false),
             moment: Cell::new({
                 let now = Instant::now();
                 (now, clock.at(now))
             }),
-            client_id: RefCell::default(),
             by_api: RefCell::default(),
             names: RefCell::default(),
             pause: Pause::default(),
@@ -126,6 +126,7 @@ impl Limits {
 
     fn set_rules(&self, rules: &Arc<Rules>) {
         self.on.set(!rules.is_empty());
+        self.fetch_bytes_max.set(None);
         let asks = rules.iter().any(|rule| {
             let limit = &rule.limit;
             limit.by.contains(&Key::ClientId)
@@ -139,6 +140,13 @@ impl Limits {
         self.forget();
     }
 
+    /// The client id is another.
+    pub fn forget_client_id(&self) {
+        if self.asks_client_id() {
+            self.forget();
+        }
+    }
+
     /// Finds all buckets anew: the principal or the client id is another.
     pub fn forget(&self) {
         self.by_api.borrow_mut().clear();
@@ -146,6 +154,7 @@ impl Limits {
     }
 
     /// Whether nothing is limited.
+    #[inline]
     pub fn is_off(&self) -> bool {
         !self.on.get()
     }
@@ -155,15 +164,8 @@ impl Limits {
         self.asks_client_id.get()
     }
 
-    /// The client id of the request at hand.
-    pub fn set_client_id(&self, client_id: &[u8]) {
-        if self.client_id.borrow().as_bytes() != client_id {
-            *self.client_id.borrow_mut() = String::from_utf8_lossy(client_id).into();
-            self.forget();
-        }
-    }
-
     /// A moment as limits count it. Many are asked for again and again: time is read once for a batch of requests.
+    #[inline]
     fn at(&self, now: Instant) -> Nanos {
         let (moment, at) = self.moment.get();
         if moment == now {
@@ -175,13 +177,14 @@ impl Limits {
     }
 
     /// Whether the request at hand has to be charged yet.
+    #[inline]
     pub fn has_to_admit(&self) -> bool {
         self.on.get() && !self.admitted.get()
     }
 
-    /// Whether an answer of this API is charged, or says for how long its client is not read from.
-    pub fn look_at_answer(&self, api: Api) -> bool {
-        self.on.get() && (api.class() == Class::Fetch || self.pause.until().is_some())
+    /// The request at hand may go, whatever was found in it.
+    pub fn admitted(&self) {
+        self.admitted.set(true);
     }
 
     /// The request at hand begins its way: the next one is charged anew. Unless it is gathered first, it is by now in
@@ -203,6 +206,13 @@ impl Limits {
         Some(until.saturating_duration_since(now)).filter(|rest| !rest.is_zero())
     }
 
+    /// What `look` says of the buckets of an API, if they were found before.
+    #[allow(clippy::inline_always, reason = "every request and every answer comes by here")]
+    #[inline(always)]
+    fn known<T>(&self, api: Api, look: impl FnOnce(&Charged) -> T) -> Option<T> {
+        self.by_api.borrow().iter().find(|charged| charged.api == api).map(|charged| look(charged))
+    }
+
     /// The buckets of an API, found the first time.
     #[inline]
     fn charged(&self, api: Api, session: &Session, now: Instant) -> Rc<Charged> {
@@ -214,7 +224,7 @@ impl Limits {
 
     #[cold]
     fn find(&self, api: Api, session: &Session, now: Instant) -> Rc<Charged> {
-        let (principal, client_id) = (session.principal(), self.client_id.borrow());
+        let (principal, client_id) = (session.principal(), session.caller.client_id());
         let who = who(session, &principal, &client_id, Some(api));
         let charged = Rc::new(Charged::new(api, &self.rules.borrow(), &who, self.clock, now));
         self.by_api.borrow_mut().push(Rc::clone(&charged));

@@ -8,7 +8,6 @@ use config::limit::{Mode, OnExceeded};
 use policy::quota::rules::Used;
 use policy::quota::{Handle, Measure, Nanos};
 use wire::Api;
-use wire::api::Class;
 
 use super::charged::Charged;
 use super::names::Name;
@@ -28,11 +27,40 @@ pub struct Request<'a> {
 }
 
 impl Limits {
+    /// Whether a request of so many bytes may go at once and is charged, as nearly all are: nothing is paused, and it is
+    /// paid for by what was taken in advance.
+    #[allow(clippy::inline_always, reason = "every request comes by here, and only from one place")]
+    #[inline(always)]
+    pub fn pass(&self, api: Api, size: usize, is_by_the_same: bool, now: Instant) -> bool {
+        if self.pause.until().is_some() || self.asks_client_id.get() && !is_by_the_same {
+            return false;
+        }
+        let passes = |charged: &Charged| {
+            self.fetch_bytes_max.set(charged.fetch_bytes_max);
+            charged.passes(size as u64, self.at(now))
+        };
+        let passes = self.known(api, passes).unwrap_or(false);
+        self.admitted.set(passes);
+        passes
+    }
+
+    /// Whether an answer of so many bytes may go as it is and is charged, as nearly all are.
+    #[allow(clippy::inline_always, reason = "every answer comes by here, and only from one place")]
+    #[inline(always)]
+    pub fn pass_back(&self, api: Api, size: usize, now: Instant) -> bool {
+        self.is_off()
+            || self.pause.until().is_none()
+                && (!api.brings_records()
+                    || self.known(api, |charged| charged.passes_back(size as u64, self.at(now)))
+                        == Some(true))
+    }
+
     /// Charges a request before it goes on, and says when it may.
     pub fn admit(&self, request: &Request<'_>, session: &Session, now: Instant) -> Admission {
         let api = request.api;
         let charged = self.charged(api, session, now);
         self.admitted.set(true);
+        self.fetch_bytes_max.set(charged.fetch_bytes_max);
         if charged.handles.is_empty() && request.group.is_none() {
             return Admission::Go;
         }
@@ -98,14 +126,9 @@ impl Limits {
         Ok(())
     }
 
-    /// The most bytes that a Fetch should ask for: what its limits grant at once, so that one answer's debt can be paid.
-    pub fn fetch_bytes_max(&self, session: &Session, now: Instant) -> Option<i32> {
-        self.charged(Api::Fetch, session, now).fetch_bytes_max
-    }
-
     /// Charges what an answer costs, before its first byte goes to the client.
     pub fn answered(&self, api: Api, size: usize, session: &Session, now: Instant) {
-        if api.class() != Class::Fetch {
+        if !api.brings_records() {
             return;
         }
         let charged = self.charged(api, session, now);

@@ -12,7 +12,7 @@ use wire::Api;
 use super::clock::Clock;
 
 /// Requests that a connection may take in advance,
-const REQUESTS_LENT_MAX: u64 = 256;
+const REQUESTS_LENT_MAX: u64 = 4096;
 /// and bytes.
 const BYTES_LENT_MAX: u64 = 64 << 20;
 
@@ -36,9 +36,11 @@ pub struct Charged {
     pub(super) holds_slots: bool,
     pub(super) meters: bool,
     pub(super) asks_group: bool,
+    /// Whether nothing has to be done for a request but to pay for it.
+    pub(super) only_pays: bool,
     /// Whether there is anything of that which makes clients wait.
     pub(super) is_limited: bool,
-    /// The most bytes that a Fetch should ask for.
+    /// The most bytes that a Fetch should ask for: what its limits grant at once, so that one answer's debt can be paid.
     pub(super) fetch_bytes_max: Option<i32>,
 }
 
@@ -51,27 +53,31 @@ impl Charged {
         let meters = has(Measure::Records) || rules.look_at_topics(who);
         let of_bytes = handles.iter().filter(|handle| handle.measure == Measure::FetchBytes);
         let enforced = of_bytes.filter(|handle| handle.rule.limit.mode == Mode::Enforce);
-        let fetch_bytes_max = enforced.filter_map(|handle| handle.used.at_once()).min();
+        let at_once = enforced.filter_map(|handle| handle.used.at_once()).min();
+        let fetch_bytes_max = at_once.and_then(|most| i32::try_from(most).ok());
         let is_strict = |handle: &Handle| {
             handle.rule.limit.on_exceeded == OnExceeded::Reject && handle.rule.limit.mode == Mode::Enforce
         };
+        let rejects = handles.iter().any(is_strict);
+        let (holds_slots, asks_group) = (has(Measure::InFlight), rules.look_at_groups(who));
         Self {
             api,
             clock,
-            requests: Lease::default(),
-            produced: Lease::default(),
-            fetched: Lease::default(),
+            requests: lease_if(has(Measure::Requests)),
+            produced: lease_if(has(Measure::ProduceBytes)),
+            fetched: lease_if(has(Measure::FetchBytes)),
             is_swept: Cell::default(),
             takes_requests: has(Measure::Requests),
             takes_produced: has(Measure::ProduceBytes),
             takes_fetched: has(Measure::FetchBytes),
-            rejects: handles.iter().any(is_strict),
+            rejects,
             mutates: has(Measure::Mutations),
-            holds_slots: has(Measure::InFlight),
+            holds_slots,
             meters,
-            asks_group: rules.look_at_groups(who),
+            asks_group,
+            only_pays: !(rejects || holds_slots || asks_group),
             is_limited: meters || handles.iter().any(|handle| handle.measure != Measure::InFlight),
-            fetch_bytes_max: fetch_bytes_max.map(|most| i32::try_from(most).unwrap_or(i32::MAX)),
+            fetch_bytes_max,
             handles,
         }
     }
@@ -86,6 +92,23 @@ impl Charged {
             Used::Paced(pace, bucket) => Some((*pace, bucket)),
             Used::Slots(_) => None,
         })
+    }
+
+    /// Pays for a request of `size` bytes out of what was taken in advance, or takes nothing and says no.
+    #[inline]
+    pub(super) fn passes(&self, size: u64, now: Nanos) -> bool {
+        let passes = self.only_pays && self.requests.covers(1, now) && self.produced.covers(size, now);
+        if passes {
+            self.requests.spend(1);
+            self.produced.spend(size);
+        }
+        passes
+    }
+
+    /// Pays for an answer of `size` bytes out of what was taken in advance, or takes nothing and says no.
+    #[inline]
+    pub(super) fn passes_back(&self, size: u64, now: Nanos) -> bool {
+        self.fetched.pays(size, now)
     }
 
     /// Pays for `cost` units out of what was taken in advance. Where it says no, all buckets have to be looked at.
@@ -103,7 +126,7 @@ impl Charged {
         if lease.pays(cost, now) {
             return true;
         }
-        let is_lent = lease.renew(self.buckets(measure), cost, most, now);
+        let is_lent = lease.renew(&self.buckets(measure), cost, most, now);
         if is_lent {
             self.is_to_be_swept();
         }
@@ -123,12 +146,14 @@ impl Charged {
         self.slots().take(held).for_each(|(handle, slots)| slots.release(handle.at_once));
     }
 
-    fn leases(&self) -> [(Measure, &Lease); 3] {
-        [
-            (Measure::Requests, &self.requests),
-            (Measure::ProduceBytes, &self.produced),
-            (Measure::FetchBytes, &self.fetched),
-        ]
+    /// The leases of what is counted.
+    fn leases(&self) -> impl Iterator<Item = (Measure, &Lease)> {
+        let all = [
+            (self.takes_requests, Measure::Requests, &self.requests),
+            (self.takes_produced, Measure::ProduceBytes, &self.produced),
+            (self.takes_fetched, Measure::FetchBytes, &self.fetched),
+        ];
+        all.into_iter().filter(|(takes, ..)| *takes).map(|(_, measure, lease)| (measure, lease))
     }
 
     /// What is left of a lease goes back when its time is over, also if no request comes any more.
@@ -152,10 +177,15 @@ impl Charged {
                 lease.give_back(self.buckets(measure), now);
             }
         }
-        let holds = self.leases().iter().any(|(_, lease)| lease.left() > 0);
+        let holds = self.leases().any(|(_, lease)| lease.left() > 0);
         self.is_swept.set(holds);
         holds
     }
+}
+
+/// A lease of what is counted; what is not counted is there without end.
+fn lease_if(is_counted: bool) -> Lease {
+    if is_counted { Lease::default() } else { Lease::boundless() }
 }
 
 thread_local! {
@@ -166,7 +196,7 @@ thread_local! {
 /// Gives back what is left of leases, as long as there are any.
 async fn sweep(clock: Clock) {
     loop {
-        tokio::time::sleep(Duration::from_nanos(lease::VALID)).await;
+        tokio::time::sleep(Duration::from_nanos(lease::SHORT.valid)).await;
         let now = clock.at(Instant::now());
         let is_empty = LENT.with_borrow_mut(|lent| {
             lent.retain(|charged| charged.upgrade().is_some_and(|charged| charged.sweep(now)));

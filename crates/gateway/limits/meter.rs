@@ -36,9 +36,16 @@ pub struct Listening<'a> {
 }
 
 impl Limits {
+    /// Whether anything that passes may have to be listened to.
+    #[inline]
+    pub fn listen(&self) -> bool {
+        self.listens.get()
+    }
+
     /// Whether what passes of this API has to be listened to.
+    #[inline]
     pub fn meters(&self, api: Api, session: &Session, now: Instant) -> bool {
-        self.listens.get() && self.charged(api, session, now).meters
+        self.listen() && self.charged(api, session, now).meters
     }
 }
 

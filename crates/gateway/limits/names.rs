@@ -41,7 +41,7 @@ impl Limits {
         if let Some(known) = names.iter().find(|known| known.is(api, name)) {
             return Rc::clone(&known.handles);
         }
-        let (principal, client_id) = (session.principal(), self.client_id.borrow());
+        let (principal, client_id) = (session.principal(), session.caller.client_id());
         let anyone = who(session, &principal, &client_id, Some(api));
         let (who, is_topic, name) = match name {
             Name::Topic(name) => (Who { topic: Some(name), ..anyone }, true, name),

@@ -185,16 +185,18 @@ impl Pump {
             self.in_flight.space().await;
             return Ok(Flow::On);
         }
-        if self.session.limits.has_to_admit() {
-            let admission = self.ask_limits(intake.rest(), run.now)?;
-            if admission != Admission::Go
-                && let Some(flow) = self.pass_limits(admission, intake, run).await?
-            {
-                return Ok(flow);
-            }
-        }
         match self.begin(intake.rest(), run.now)? {
             Begun::More => Ok(Flow::More),
+            Begun::Limited => {
+                let admission = self.ask_limits(intake.rest(), run.now)?;
+                if admission != Admission::Go
+                    && let Some(flow) = self.pass_limits(admission, intake, run).await?
+                {
+                    return Ok(flow);
+                }
+                self.session.limits.admitted();
+                Ok(Flow::On)
+            }
             Begun::Frame(ahead, begun) => {
                 self.session.limits.begun(matches!(begun, Frame::Gathering { .. }));
                 intake.pass(ahead);

@@ -49,7 +49,7 @@ fn main() {
         let (bucket, lease) = (Bucket::new(pace), Lease::default());
         let leased = time(|now| {
             if !lease.pays(1, now) {
-                lease.renew(std::iter::once((pace, &bucket)), 1, 256, now);
+                lease.renew(&std::iter::once((pace, &bucket)), 1, 256, now);
             }
         });
         tell(&format!("{name}: one out of a lease, renewed when it is spent"), leased);

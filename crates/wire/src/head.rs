@@ -37,6 +37,8 @@ pub fn request_prefix(frame: &[u8]) -> Option<RequestPrefix> {
 pub struct RequestHead<'a> {
     /// What the client calls itself; not checked to be UTF-8.
     pub client_id: Option<&'a [u8]>,
+    /// The same with the length before it, as it stands behind the prefix.
+    pub client_id_field: &'a [u8],
     /// Where in the frame the client id's bytes are; empty, after its length, for null.
     pub client_id_at: Range<usize>,
     /// Where in the frame the body begins.
@@ -65,7 +67,8 @@ fn read_head(frame: &[u8], flexible: bool) -> Result<RequestHead<'_>, Malformed>
     let start = end.saturating_sub(client_id.map_or(0, <[u8]>::len));
     reader.set_encoding(Encoding::of(flexible));
     reader.skip_tags()?;
-    Ok(RequestHead { client_id, client_id_at: start..end, body_at: reader.position() })
+    let client_id_field = frame.get(REQUEST_PREFIX_BYTES..end).unwrap_or_default();
+    Ok(RequestHead { client_id, client_id_field, client_id_at: start..end, body_at: reader.position() })
 }
 
 /// Starts a frame of an answer: room for the size, correlation id, empty header tags (header v0, or v1 where flexible).

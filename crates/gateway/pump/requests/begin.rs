@@ -11,6 +11,7 @@ use wire::walk::{Fed, Walker};
 
 use super::{Frame, malformed};
 use crate::auth::{self, Reply};
+use crate::conn::Session;
 use crate::ended::{Ended, Why};
 use crate::frames::{self, HEAD_CUT, SIZE_BYTES};
 use crate::in_flight::{Asked, Owed, Treatment};
@@ -36,6 +37,8 @@ struct Body {
 pub(super) enum Begun {
     /// The head is not complete.
     More,
+    /// Limits are to be asked first, which may let it wait.
+    Limited,
     /// The first `ahead` bytes may go; then the frame continues as told.
     Frame(usize, Frame),
 }
@@ -58,6 +61,11 @@ impl Pump {
         if self.session.login.has_expired(now) && api.stance() != Stance::Local {
             return Err(Ended::client(Why::SessionExpired));
         }
+        let Session { limits, caller, .. } = &self.session;
+        let is_by_the_same = caller.sent(frame);
+        if limits.has_to_admit() && !limits.pass(api, SIZE_BYTES + size, is_by_the_same, now) {
+            return Ok(Begun::Limited);
+        }
         let path = self.path(api, prefix);
         let is_whole = there == size;
         match path {
@@ -67,18 +75,36 @@ impl Pump {
             }
             RequestPath::Held | RequestPath::Answered => self.gather(api, path, size, prefix, now),
             RequestPath::Produce | RequestPath::Topics | RequestPath::Replica | RequestPath::Fetch => {
-                let read = head::request_head(frame, api.request_is_flexible(prefix.version));
-                let Some(read) = read.map_err(malformed)? else {
-                    return if is_whole { Err(malformed(HEAD_CUT)) } else { Ok(Begun::More) };
+                let is_flexible = api.request_is_flexible(prefix.version);
+                let known = if is_by_the_same { caller.body_at(frame, is_flexible) } else { None };
+                let body_at = match known {
+                    Some(body_at) => body_at,
+                    None => match self.read_head(frame, is_flexible, path)? {
+                        Some(body_at) => body_at,
+                        None if is_whole => return Err(malformed(HEAD_CUT)),
+                        None => return Ok(Begun::More),
+                    },
                 };
-                let (body_at, client_id) = (read.body_at, read.client_id_at.clone());
-                if path == RequestPath::Produce && read.client_id.is_some_and(request::is_admin_client) {
-                    disown(&mut frame[client_id]);
-                }
                 let body = Body { at: body_at, size: size - body_at, is_whole };
                 self.begin_body(api, prefix, &body, &mut frame[body_at..], now)
             }
         }
+    }
+
+    /// Reads a whole head, and says where the body begins; `None` while the head is not complete.
+    fn read_head(
+        &self,
+        frame: &mut [u8],
+        is_flexible: bool,
+        path: RequestPath,
+    ) -> Result<Option<usize>, Ended> {
+        let Some(head) = head::request_head(frame, is_flexible).map_err(malformed)? else { return Ok(None) };
+        self.session.called(&head);
+        let (body_at, client_id) = (head.body_at, head.client_id_at);
+        if path == RequestPath::Produce && self.session.caller.is_admin() {
+            disown(&mut frame[client_id]);
+        }
+        Ok(Some(body_at))
     }
 
     /// Reads the beginning of a body, of which the gateway has to know something.
@@ -113,7 +139,7 @@ impl Pump {
                 }
                 None => None,
             },
-            RequestPath::Replica | RequestPath::Fetch if !self.cap_fetch(api, version, body, now) => None,
+            RequestPath::Replica | RequestPath::Fetch if !self.cap_fetch(api, version, body) => None,
             RequestPath::Replica if body.len() < 4 => None,
             RequestPath::Replica => {
                 Some(request::force_replica(api, version, body).map(drop).map_err(malformed)?)

@@ -81,9 +81,7 @@ impl Pump {
             let rest = if frame.len() < size { Admission::More } else { Admission::Go };
             let flexible = api.request_is_flexible(prefix.version);
             let Some(head) = head::request_head(frame, flexible).map_err(malformed)? else { return Ok(rest) };
-            if limits.asks_client_id() {
-                limits.set_client_id(head.client_id.unwrap_or_default());
-            }
+            session.called(&head);
             // Asked again: for another client other limits may be in force.
             if api.speaks(prefix.version) && limits.asks_group(api, session, now) {
                 match request::group(api, prefix.version, &frame[head.body_at..]).map_err(malformed)? {
@@ -99,13 +97,13 @@ impl Pump {
     }
 
     /// Lowers what a Fetch asks for to what its limits grant at once. False where more bytes are needed to see it.
-    pub(super) fn cap_fetch(&self, api: Api, version: i16, body: &mut [u8], now: Instant) -> bool {
-        let limits = &self.session.limits;
-        if api != Api::Fetch || limits.is_off() {
-            return true;
+    pub(super) fn cap_fetch(&self, api: Api, version: i16, body: &mut [u8]) -> bool {
+        match self.session.limits.fetch_bytes_max.get() {
+            Some(max) if api == Api::Fetch => {
+                request::cap_fetch_bytes(version, body, max) != Capped::NeedMore
+            }
+            Some(_) | None => true,
         }
-        let Some(max) = limits.fetch_bytes_max(&self.session, now) else { return true };
-        request::cap_fetch_bytes(version, body, max) != Capped::NeedMore
     }
 
     /// How a Produce request whose first bytes are known travels: past us, or past somebody who listens.

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use wire::answer::{self, Front, Splice};
-use wire::api::{AnswerPath, Api, Class, top_error};
+use wire::api::{AnswerPath, Api, top_error};
 use wire::error::code::NONE;
 use wire::tail::{self, TailOutcome};
 use wire::throttle;
@@ -77,7 +77,7 @@ impl Pump {
         let there = frame.len().min(size);
         let mut begun = self.treat(asked, size, &frame[..there])?;
         if !matches!(begun, Begun::More) {
-            if asked.slotted || self.session.limits.look_at_answer(asked.api) {
+            if asked.slotted || !self.session.limits.pass_back(asked.api, SIZE_BYTES + size, now) {
                 self.limit_answer(asked, size, &mut frame[..there], &mut begun, now);
             }
             self.in_flight.pop_asked();
@@ -176,8 +176,8 @@ impl Pump {
     /// Whether limits want to hear what is in this answer.
     fn meters(&self, asked: Asked) -> bool {
         let session = &self.session;
-        !session.limits.is_off()
-            && asked.api.class() == Class::Fetch
+        session.limits.listen()
+            && asked.api.brings_records()
             && session.limits.meters(asked.api, session, Instant::now())
     }
 

@@ -54,15 +54,16 @@ impl Bucket {
         self.level.wait(pace, cost, now)
     }
 
-    /// Takes `units` at once if they are a small part of what is free, so that nobody misses them; says whether it did.
-    pub fn lend(&self, pace: Pace, units: u64, now: Nanos) -> bool {
-        let Some(shared) = &self.shared else { return self.level.lend(pace, units, now) };
+    /// Takes `units` at once if they are no more than one `one_in` of what is free, so that nobody misses them; says until
+    /// when they count.
+    pub fn lend(&self, pace: Pace, units: u64, one_in: u64, now: Nanos) -> Option<Nanos> {
+        let Some(shared) = &self.shared else { return self.level.lend(pace, units, one_in, now) };
         let weight = shared.weight();
-        let lends = self.level.lend(pace, units.saturating_mul(weight), now);
-        if lends {
+        let lent = self.level.lend(pace, units.saturating_mul(weight), one_in, now);
+        if lent.is_some() {
             shared.took(units, weight);
         }
-        lends
+        lent
     }
 
     /// Takes units back that were lent at `lent_at` and not used. A rate takes them at once or never: later they have come

@@ -1,40 +1,76 @@
 //! Leases: units that one connection takes in advance, so that most of its requests touch no bucket.
 //!
-//! A bucket lends only a small part of what is free (one in 256), so that near the limit nothing is lent and every unit is
-//! counted as it goes. A lease is spent within [`VALID`], or what is left of it goes back; it grows while it is spent sooner.
+//! A bucket lends only a small part of what is free, so that near the limit nothing is lent and every unit is counted as
+//! it goes. What may be spent for longer is a smaller part: that is all by which what goes can differ from what is
+//! counted. A lease is spent within its term, or what is left of it goes back; it grows while it is spent sooner.
 
 use std::cell::Cell;
 
 use super::bucket::{Bucket, Nanos, Pace};
 
-/// For how long a lease may be spent.
-pub const VALID: Nanos = 20_000_000;
+/// For how long a lease may be spent, and how small a part of what is free it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Term {
+    /// How long.
+    pub valid: Nanos,
+    /// One in so many free units is lent.
+    pub one_in: u64,
+}
+
+/// Where there is plenty: a connection looks at its buckets once a second.
+pub const LONG: Term = Term { valid: 1_000_000_000, one_in: 16_384 };
+
+/// Where there is less.
+pub const SHORT: Term = Term { valid: 20_000_000, one_in: 256 };
 
 /// Units that one connection holds of all the buckets that it is charged to.
 #[derive(Debug, Default)]
 pub struct Lease {
     left: Cell<u64>,
-    /// When it was taken, or refused.
+    /// When it was taken, or asked for in vain,
     since: Cell<Nanos>,
-    /// Units that it began with; of one refused, what was asked for beside it.
+    /// and until when it may be spent.
+    until: Cell<Nanos>,
+    /// Units that it began with, or that were paid for without one.
     size: Cell<u64>,
-    refused: Cell<bool>,
+    /// Until when no other one is asked for, and no long one.
+    refused: Cell<Nanos>,
+    refused_long: Cell<Nanos>,
 }
 
 impl Lease {
+    /// One that is of no bucket and pays for everything.
+    pub fn boundless() -> Self {
+        Self { left: Cell::new(u64::MAX), until: Cell::new(Nanos::MAX), ..Self::default() }
+    }
+
+    /// Whether it pays for `cost` units.
+    #[inline]
+    pub fn covers(&self, cost: u64, now: Nanos) -> bool {
+        cost <= self.left.get() && !self.is_over(now)
+    }
+
     /// Pays for `cost` units, if the lease covers them.
+    #[inline]
     pub fn pays(&self, cost: u64, now: Nanos) -> bool {
-        let left = self.left.get();
-        if cost > left || self.is_over(now) {
-            return false;
+        let covers = self.covers(cost, now);
+        if covers {
+            self.spend(cost);
         }
-        self.left.set(left - cost);
-        true
+        covers
+    }
+
+    /// Pays for `cost` units, which the lease covers.
+    #[inline]
+    pub fn spend(&self, cost: u64) {
+        debug_assert!(cost <= self.left.get());
+        self.left.set(self.left.get().wrapping_sub(cost));
     }
 
     /// Whether it may be spent no more.
+    #[inline]
     pub fn is_over(&self, now: Nanos) -> bool {
-        now.saturating_sub(self.since.get()) > VALID
+        now >= self.until.get()
     }
 
     /// Units that are left.
@@ -46,32 +82,30 @@ impl Lease {
     /// more are coming. Where it says no, nothing was taken: to be paid for then is the cost alone.
     pub fn renew<'a>(
         &self,
-        buckets: impl Iterator<Item = (Pace, &'a Bucket)> + Clone,
+        buckets: &(impl Iterator<Item = (Pace, &'a Bucket)> + Clone),
         cost: u64,
         most: u64,
         now: Nanos,
     ) -> bool {
         self.give_back(buckets.clone(), now);
-        let size = self.next_size(cost, now).min(most);
-        let tries = size > cost;
-        let mut lent = 0;
-        let lends_all = tries
-            && buckets.clone().all(|(pace, bucket)| {
-                let lends = bucket.lend(pace, size, now);
-                lent += usize::from(lends);
-                lends
+        let lent =
+            [(LONG, &self.refused_long), (SHORT, &self.refused)].into_iter().find_map(|(term, refused)| {
+                let size = self.next_size(cost, term, now).min(most);
+                if size <= cost || now < refused.get() {
+                    return None;
+                }
+                let lent = lend(buckets.clone(), size, term, now);
+                if lent.is_none() {
+                    refused.set(now.saturating_add(term.valid));
+                }
+                lent.map(|until| (size, until))
             });
-        if !lends_all {
-            buckets.take(lent).for_each(|(pace, bucket)| bucket.give_back(pace, size, now, now));
-        }
-        let is_still_refused = self.refused.get() && !self.is_over(now);
-        if !is_still_refused {
-            self.since.set(now);
-            self.refused.set(tries && !lends_all);
-        }
-        self.size.set(if lends_all { size } else { cost });
-        self.left.set(if lends_all { size - cost } else { 0 });
-        lends_all
+        self.since.set(now);
+        let (size, until) = lent.unwrap_or((cost, now));
+        self.size.set(size);
+        self.until.set(until);
+        self.left.set(size - cost);
+        lent.is_some()
     }
 
     /// Gives back what is left.
@@ -83,13 +117,28 @@ impl Lease {
         }
     }
 
-    /// Units that the next lease should have: what was used in its time, or twice as much if that was soon.
-    fn next_size(&self, cost: u64, now: Nanos) -> u64 {
-        let (size, age) = (self.size.get(), now.saturating_sub(self.since.get()));
-        if age > VALID {
-            let in_time = u128::from(size) * u128::from(VALID) / u128::from(age);
-            return u64::try_from(in_time).unwrap_or(u64::MAX);
-        }
-        if self.refused.get() { 0 } else { size.max(cost).saturating_mul(2) }
+    /// Units that the next lease should have: what is used in its term at the pace so far, twice as much as before at most.
+    fn next_size(&self, cost: u64, term: Term, now: Nanos) -> u64 {
+        let (size, age) = (self.size.get(), now.saturating_sub(self.since.get()).max(1));
+        let in_term = u128::from(size) * u128::from(term.valid) / u128::from(age);
+        u64::try_from(in_term).unwrap_or(u64::MAX).min(size.max(cost).saturating_mul(2))
     }
+}
+
+/// Takes so many units of all buckets, or none of any; says until when they may be spent.
+fn lend<'a>(
+    buckets: impl Iterator<Item = (Pace, &'a Bucket)> + Clone,
+    units: u64,
+    term: Term,
+    now: Nanos,
+) -> Option<Nanos> {
+    let mut until = now.saturating_add(term.valid);
+    for (lent, (pace, bucket)) in buckets.clone().enumerate() {
+        let Some(counts_until) = bucket.lend(pace, units, term.one_in, now) else {
+            buckets.take(lent).for_each(|(pace, bucket)| bucket.give_back(pace, units, now, now));
+            return None;
+        };
+        until = until.min(counts_until);
+    }
+    Some(until)
 }

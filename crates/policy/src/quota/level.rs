@@ -21,9 +21,6 @@ const PARTS: usize = 16;
 /// Costs larger than so many windows' worth count as that many.
 const CYCLES_MAX: u64 = 64;
 
-/// One that lends lends no more than this part of what is free.
-const LENT_OF: u64 = 256;
-
 /// How much, and in what manner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pace {
@@ -154,36 +151,36 @@ impl Level {
         }
     }
 
-    /// Takes `units` at once if they are a small part of what is free, so that nobody misses them; says whether it did.
-    pub(super) fn lend(&self, pace: Pace, units: u64, now: Nanos) -> bool {
+    /// Takes `units` at once if no more than one `one_in` of what is free, so that nobody misses them; says until when
+    /// they count.
+    pub(super) fn lend(&self, pace: Pace, units: u64, one_in: u64, now: Nanos) -> Option<Nanos> {
         match (self, pace) {
             (Self::Sliding(sliding), Pace::Sliding { count, window }) => {
-                let is_small = sliding.has_free(count, window, units.saturating_mul(LENT_OF), now);
+                let is_small = sliding.has_free(count, window, units.saturating_mul(one_in), now);
                 if is_small {
                     sliding.take(count, window, units, now);
                 }
-                is_small
+                is_small.then(|| now.saturating_add(window))
             }
             (Self::Until(until), _) => {
-                let step = pace.time_of(units);
-                let ends = match pace {
-                    Pace::Rate { burst, .. } => now.saturating_add(pace.time_of(burst)),
+                let (starts, ends, counts_until) = match pace {
+                    Pace::Rate { burst, .. } => (now, now.saturating_add(pace.time_of(burst)), Nanos::MAX),
                     Pace::Fixed { window, .. } | Pace::Sliding { window, .. } => {
-                        now.saturating_sub(now % window.max(1)).saturating_add(window)
+                        let start = now - now % window.max(1);
+                        let end = start.saturating_add(window);
+                        (start, end, end)
                     }
                 };
-                let starts = match pace {
-                    Pace::Rate { .. } => now,
-                    Pace::Fixed { window, .. } | Pace::Sliding { window, .. } => ends.saturating_sub(window),
-                };
+                let step = pace.time_of(units);
                 let lend = |until: Nanos| {
                     let taken = until.max(starts);
-                    let is_small = step.saturating_mul(LENT_OF) <= ends.saturating_sub(taken);
+                    let is_small = step.saturating_mul(one_in) <= ends.saturating_sub(taken);
                     is_small.then(|| taken.saturating_add(step))
                 };
-                until.fetch_update(Ordering::Relaxed, Ordering::Relaxed, lend).is_ok()
+                let lends = until.fetch_update(Ordering::Relaxed, Ordering::Relaxed, lend);
+                lends.ok().map(|_| counts_until)
             }
-            (Self::Sliding(_), Pace::Rate { .. } | Pace::Fixed { .. }) => false,
+            (Self::Sliding(_), Pace::Rate { .. } | Pace::Fixed { .. }) => None,
         }
     }
 

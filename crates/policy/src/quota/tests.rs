@@ -135,7 +135,7 @@ proptest! {
         for _ in 0..3 {
             bucket.take(pace, cost, now);
             bucket.charge(pace, cost, now);
-            bucket.lend(pace, cost, now);
+            bucket.lend(pace, cost, 256, now);
             bucket.give_back(pace, cost / 2, now, now);
             let _ = (bucket.used(pace, now), bucket.wait(pace, cost, now), bucket.debt(pace, now));
         }

@@ -51,6 +51,12 @@ impl Class {
 }
 
 impl Api {
+    /// Whether its answers are how records go out, as [`Class::Fetch`] has them.
+    #[inline]
+    pub const fn brings_records(self) -> bool {
+        matches!(self, Api::Fetch | Api::ShareFetch | Api::ShareAcknowledge)
+    }
+
     /// What requests of this API are for.
     pub const fn class(self) -> Class {
         match self {

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::net::{SocketAddr, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -18,8 +18,9 @@ use super::works::{Kind, Work};
 
 /// Starting under valgrind takes its time.
 const START: Duration = Duration::from_mins(1);
-/// Requests of the two runs whose difference is told: what the start costs is in both.
-const REQUESTS: [u32; 2] = [2_000, 22_000];
+/// Requests of the loads of one run. The first warms up; what connections cost once is in both of the others, whose
+/// difference is told.
+const REQUESTS: [u32; 3] = [4_000, 20_000, 80_000];
 
 /// Counts and prints, for all works of small requests.
 pub(super) fn run(works: &[&Work], programs: &Programs, leash: &mut Leash) -> Result<()> {
@@ -46,6 +47,7 @@ pub(super) fn run(works: &[&Work], programs: &Programs, leash: &mut Leash) -> Re
     sink.finish(leash)
 }
 
+/// Instructions of one request, of many on connections of their own.
 #[allow(clippy::cast_precision_loss, reason = "counts of seconds' work are below 2^52")]
 fn per_request(
     work: &Work,
@@ -54,23 +56,6 @@ fn per_request(
     leash: &mut Leash,
     sink: SocketAddr,
 ) -> Result<f64> {
-    let mut few = [(0, 0); 2];
-    for (run, requests) in few.iter_mut().zip(REQUESTS) {
-        *run = counted(work, limits, requests, programs, leash, sink)?;
-    }
-    let [(few, of_few), (many, of_many)] = few;
-    Ok(many.saturating_sub(few) as f64 / of_many.saturating_sub(of_few).max(1) as f64)
-}
-
-/// Instructions of one run, and its requests.
-fn counted(
-    work: &Work,
-    limits: usize,
-    requests: u32,
-    programs: &Programs,
-    leash: &mut Leash,
-    sink: SocketAddr,
-) -> Result<(u64, u64)> {
     let place = Place::new(programs, sink, limits)?;
     let counts: PathBuf = programs.output.join("callgrind.out");
     let log = programs.output.join("callgrind.log");
@@ -83,9 +68,22 @@ fn counted(
         ensure!(gateway.runs()?, "it has ended; see {}", log.display());
         Ok(TcpStream::connect(address).ok())
     })?;
-    let requests = measure::requests(work.kind, requests, address, programs, leash)?;
+    let mut counted = [(0, 0); REQUESTS.len()];
+    for (part, (requests, counted)) in REQUESTS.iter().zip(&mut counted).enumerate() {
+        let requests = measure::requests(work.kind, *requests, address, programs, leash)?;
+        *counted = (dumped(&gateway, &counts, part + 1)?, requests);
+    }
     gateway.terminate(leash)?;
-    let told = fs::read_to_string(&log)?;
-    let collected = told.lines().find_map(|line| line.split_once("Collected : ")?.1.trim().parse().ok());
-    Ok((collected.with_context(|| format!("no count in {}", log.display()))?, requests))
+    let [_, (few, of_few), (many, of_many)] = counted;
+    Ok(many.saturating_sub(few) as f64 / of_many.saturating_sub(of_few).max(1) as f64)
+}
+
+/// Instructions since the dump before.
+fn dumped(gateway: &Running, counts: &Path, part: usize) -> Result<u64> {
+    let dump = Command::new("callgrind_control").arg("--dump").arg(gateway.pid().to_string()).output()?;
+    ensure!(dump.status.success(), "callgrind_control: {}", String::from_utf8_lossy(&dump.stderr));
+    let path = counts.with_added_extension(part.to_string());
+    let told = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    let total = told.lines().find_map(|line| line.strip_prefix("totals: ")?.trim().parse().ok());
+    total.with_context(|| format!("no total in {}", path.display()))
 }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::{SECOND, START, most};
 use crate::quota::bucket::{Bucket, Nanos, Pace};
-use crate::quota::lease::{Lease, VALID};
+use crate::quota::lease::{LONG, Lease, SHORT};
 
 /// Connections that share buckets by way of leases, as a gateway's do: what is left over goes back a while later.
 struct Shared {
@@ -30,7 +30,7 @@ impl Shared {
             return 0;
         }
         self.looks += 1;
-        if lease.renew(buckets.clone(), 1, 256, now) {
+        if lease.renew(&buckets, 1, 256, now) {
             return 0;
         }
         buckets.map(|(pace, bucket)| bucket.take(pace, 1, now)).max().unwrap()
@@ -39,9 +39,9 @@ impl Shared {
 
 fn large_paces() -> impl Strategy<Value = Pace> {
     prop_oneof![
-        (500..20_000u64, 1..20_000u64).prop_map(|(units, burst)| Pace::Rate { units, per: SECOND, burst }),
-        (500..20_000u64).prop_map(|count| Pace::Fixed { count, window: SECOND }),
-        (500..20_000u64).prop_map(|count| Pace::Sliding { count, window: SECOND }),
+        (500..60_000u64, 1..60_000u64).prop_map(|(units, burst)| Pace::Rate { units, per: SECOND, burst }),
+        (500..60_000u64).prop_map(|count| Pace::Fixed { count, window: SECOND }),
+        (500..60_000u64).prop_map(|count| Pace::Sliding { count, window: SECOND }),
     ]
 }
 
@@ -53,7 +53,7 @@ proptest! {
         let bucket = Bucket::new(pace);
         bucket.take(pace, used, START);
         let before = bucket.used(pace, START);
-        if bucket.lend(pace, lent, START) {
+        if bucket.lend(pace, lent, SHORT.one_in, START).is_some() {
             prop_assert_eq!(bucket.used(pace, START).abs_diff(before + lent) / 2, 0);
             bucket.give_back(pace, lent, START, START);
         }
@@ -77,8 +77,8 @@ proptest! {
         }
         gone.sort_unstable();
         for span in [SECOND / 50, SECOND / 3, SECOND, 2 * SECOND] {
-            // What was taken in advance may be spent a little later.
-            let most = most(pace, span + VALID);
+            // What was taken in advance may be spent a little later, and what is one in thousands much later.
+            let most = most(pace, span + SHORT.valid) + 8 * most(pace, SECOND) / LONG.one_in;
             let mut first = 0;
             for (last, at) in gone.iter().enumerate() {
                 while gone[first] + span <= *at {
@@ -109,6 +109,29 @@ proptest! {
         }
         prop_assert!(gone as f64 >= allowed as f64 * 0.95, "{gone} of {allowed}");
     }
+}
+
+#[test]
+fn who_asks_now_and_then_hardly_looks_at_a_limit_that_is_far_away() {
+    let paces = [Pace::Fixed { count: 1 << 30, window: 60 * SECOND }; 100];
+    let mut shared = Shared::new(&paces, 4);
+    for n in 0..10_000u64 {
+        // A hundred a second each.
+        assert_eq!(shared.take(usize::try_from(n % 4).unwrap(), START + n * 2_500_000), 0);
+    }
+    assert!(shared.looks < 250, "{}", shared.looks);
+}
+
+#[test]
+fn a_lease_is_over_with_its_window() {
+    let pace = Pace::Fixed { count: 1 << 30, window: SECOND };
+    let (bucket, lease) = (Bucket::new(pace), Lease::default());
+    let start = START - START % SECOND;
+    let end = start + SECOND;
+    for now in [end - 3_000, end - 2_000, end - 1_000] {
+        lease.renew(&std::iter::once((pace, &bucket)), 1, 256, now);
+    }
+    assert!(lease.covers(1, end - 1) && !lease.covers(1, end));
 }
 
 #[test]
