@@ -21,6 +21,7 @@ pub mod logging;
 pub mod metrics;
 pub mod password;
 pub mod pool;
+pub mod probe;
 pub mod pump;
 pub mod quotas;
 pub mod serve;
