@@ -19,6 +19,7 @@ pub mod listener;
 pub mod live;
 pub mod logging;
 pub mod metrics;
+pub mod partitions;
 pub mod password;
 pub mod pool;
 pub mod probe;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use wire::versions::Offered;
-use wire::{Api, CorrelationId, Malformed, Upstream, ask};
+use wire::{Api, CorrelationId, Malformed, NodeId, Upstream, ask};
 
 use crate::cluster::Spec;
 use crate::conn::own_software;
@@ -66,6 +66,28 @@ impl Probe {
         }
         let compose = |correlation| ask::topics_by_id_request(correlation, CLIENT_ID, ids);
         self.ask(within, compose, ask::read_topics).await
+    }
+
+    /// The topics that have these names, and those that do not exist with an error. A broker that is too old says nothing.
+    pub async fn topics_by_name(
+        &self,
+        names: &[&str],
+        within: Duration,
+    ) -> Result<Vec<ask::Topic>, DialError> {
+        if names.is_empty() || !self.speaks(Api::Metadata, ask::TOPICS_VERSION) {
+            return Ok(Vec::new());
+        }
+        let compose = |correlation| ask::topics_by_name_request(correlation, CLIENT_ID, names);
+        self.ask(within, compose, ask::read_topics).await
+    }
+
+    /// How many partitions a topic gets that asks for no number, if the broker, which is `node`, tells.
+    pub async fn default_partitions(&self, node: NodeId, within: Duration) -> Result<Option<u32>, DialError> {
+        if !self.speaks(Api::DescribeConfigs, ask::DEFAULTS_VERSION) {
+            return Ok(None);
+        }
+        let compose = |correlation| ask::default_partitions_request(correlation, CLIENT_ID, node);
+        self.ask(within, compose, ask::read_default_partitions).await
     }
 
     fn speaks(&self, api: Api, version: i16) -> bool {
