@@ -63,7 +63,9 @@ fn request(change: Change<'_>, client_id: &str, is_old: bool) -> Vec<u8> {
         }
         Change::Delete(topics) if is_old => {
             body.array_len(topics.len());
-            topics.iter().for_each(|(name, _)| body.string(name));
+            for (name, _) in topics {
+                body.string(name);
+            }
             (Api::DeleteTopics, 4)
         }
         Change::Delete(topics) => {

@@ -248,6 +248,9 @@ fn what_the_brokers_do_not_tell_counts_as_one_and_is_not_held_up() {
     told.answer(Answers::AtOnce);
     assert_eq!(told.uses(&mut client, &delete_named(5, 1004, &["orders"])), 12);
     told.watched.stage.gateway.wait_log("brokers say again", LIMIT).unwrap();
+    // A connection that was kept for the next question and is gone is made anew.
+    told.watched.stage.broker.cut();
+    assert_eq!(told.uses(&mut told.watched.client(), &delete_named(5, 1005, &["orders"])), 12);
 }
 
 #[test]
