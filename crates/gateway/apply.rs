@@ -11,6 +11,7 @@ use policy::quota::Rules;
 use crate::cluster::{Cluster, Spec};
 use crate::listener::{self, Bound, Door, Entry, Listener};
 use crate::live::{Gateway, Live};
+use crate::partitions::{self, Asks};
 use crate::tls;
 use crate::topology;
 use crate::workers::Workers;
@@ -29,9 +30,16 @@ struct Planned {
 /// A cluster that is ready to be put in place.
 struct PlannedCluster {
     cluster: Arc<Cluster>,
-    /// `None` for a cluster that is new and holds its own already.
-    spec: Option<Spec>,
+    standing: Standing,
     listeners: Vec<Planned>,
+}
+
+/// Whether a cluster is there.
+enum Standing {
+    /// It is new: its brokers are to be asked what its connections will want to know.
+    New(Asks),
+    /// It is there, and its brokers are to be reached like this.
+    Kept(Spec),
 }
 
 /// Everything that a configuration needs and that can fail, done: sockets bound, TLS made.
@@ -64,15 +72,19 @@ impl Plan {
     pub fn apply(self, gateway: &Arc<Gateway>, workers: &Arc<Workers>) {
         let before = Arc::clone(&gateway.live());
         let mut clusters = BTreeMap::new();
-        for PlannedCluster { cluster, spec, listeners } in self.clusters {
-            let is_new = spec.is_none();
-            if let Some(spec) = spec {
-                cluster.set_spec(spec);
-            }
+        for PlannedCluster { cluster, standing, listeners } in self.clusters {
+            let asks = match standing {
+                Standing::New(asks) => Some(asks),
+                Standing::Kept(spec) => {
+                    cluster.set_spec(spec);
+                    None
+                }
+            };
             place(&cluster, listeners, gateway, workers);
-            if is_new {
+            if let Some(asks) = asks {
                 let look = topology::keep(Arc::clone(&cluster), Arc::clone(gateway), Arc::clone(workers));
                 tokio::task::spawn_local(look);
+                tokio::task::spawn_local(partitions::answer(Arc::downgrade(&cluster), asks));
             }
             clusters.insert(Arc::clone(&cluster.name), cluster);
         }
@@ -129,13 +141,15 @@ fn plan(config: &Arc<config::Cluster>, threads: usize, ground: &mut Ground<'_>) 
     };
     let spec = Spec { config: Arc::clone(config), tls };
     let existing = ground.live.get(&config.name).map(Arc::clone);
-    let (cluster, spec) = match existing {
-        Some(cluster) => (cluster, Some(spec)),
-        None => (Arc::new(Cluster::new(spec, threads)), None),
+    let (cluster, standing) = if let Some(cluster) = existing {
+        (cluster, Standing::Kept(spec))
+    } else {
+        let (cluster, asks) = Cluster::new(spec, threads);
+        (Arc::new(cluster), Standing::New(asks))
     };
     let listeners =
         config.listeners.iter().filter_map(|config| plan_listener(config, &cluster, ground)).collect();
-    Some(PlannedCluster { cluster, spec, listeners })
+    Some(PlannedCluster { cluster, standing, listeners })
 }
 
 fn plan_listener(

@@ -14,6 +14,7 @@ use wire::{NodeId, Upstream};
 
 use crate::listener::Listener;
 use crate::metrics::Shard;
+use crate::partitions::{Asks, Partitions};
 use crate::topics::Topics;
 
 /// How a cluster's brokers are reached, as configured.
@@ -83,13 +84,16 @@ pub struct Cluster {
     pub shards: Vec<Arc<Shard>>,
     /// Names of topics by their ids, for limits that look at topics.
     pub topics: Topics,
+    /// How many partitions topics have, for limits on changes.
+    pub partitions: Partitions,
     turn: AtomicUsize,
 }
 
 impl Cluster {
-    /// A cluster that was not looked at yet.
-    pub fn new(spec: Spec, threads: usize) -> Self {
-        Self {
+    /// A cluster that was not looked at yet, and what its connections want to know of the brokers.
+    pub fn new(spec: Spec, threads: usize) -> (Self, Asks) {
+        let (partitions, asks) = Partitions::new();
+        let cluster = Self {
             name: Arc::clone(&spec.config.name),
             spec: ArcSwap::from_pointee(spec),
             topology: watch::Sender::new(None),
@@ -98,8 +102,10 @@ impl Cluster {
             listeners: ArcSwap::default(),
             shards: (0..threads).map(|_| Arc::new(Shard::default())).collect(),
             topics: Topics::default(),
+            partitions,
             turn: AtomicUsize::new(0),
-        }
+        };
+        (cluster, asks)
     }
 
     /// How brokers are reached, as configured now.

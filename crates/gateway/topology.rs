@@ -10,15 +10,14 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 use wire::versions::Offered;
-use wire::{Api, NodeId, Upstream};
+use wire::{NodeId, Upstream};
 
 use crate::cluster::{Cluster, Node, Offer, Spec, Topology};
-use crate::conn::own_software;
 use crate::listener;
 use crate::live::Gateway;
-use crate::stream::Stream;
+use crate::probe::Probe;
 use crate::topics::TopicId;
-use crate::upstream::{self, Connected, DialError, Question};
+use crate::upstream::{self, DialError};
 use crate::workers::Workers;
 
 /// Bootstrap servers are dialled this much apart: the first that answers wins.
@@ -31,9 +30,6 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// upgrade or a repair. A broker that was taken out for good is no longer held to.
 const HELD_TO: Duration = Duration::from_hours(1);
 
-/// The newest Metadata that the gateway asks for itself.
-const METADATA_VERSION_MAX: i16 = 12;
-
 /// Why a look at the topology failed.
 #[derive(Debug, thiserror::Error)]
 enum LookError {
@@ -41,13 +37,6 @@ enum LookError {
     Dial(#[from] DialError),
     #[error("no broker is known")]
     Nobody,
-}
-
-/// A connection of the gateway's own to a broker, kept between looks.
-struct Probe {
-    address: Upstream,
-    stream: Stream,
-    offered: Offered,
 }
 
 /// A broker as last seen.
@@ -164,7 +153,7 @@ impl Look {
         let ids = self.cluster.topics.take_unknown();
         let within = self.cluster.spec().config.dial_timeout;
         while let Some((node, probe)) = self.probes.pop_first() {
-            let Ok(found) = probe.topics(&ids, within).await else { continue };
+            let Ok(found) = probe.topics_by_id(&ids, within).await else { continue };
             self.probes.insert(node, probe);
             let name = |id: &TopicId| {
                 let topic = found.iter().find(|topic| topic.id == *id && topic.error == 0)?;
@@ -293,58 +282,6 @@ impl Look {
                 tracing::info!(cluster, node = id.0, %address, up = is_up, "a broker's state changed");
             }
         }
-    }
-}
-
-impl Probe {
-    async fn dial(spec: &Spec, address: Upstream, within: Duration) -> Result<Self, DialError> {
-        let connected = upstream::connect_within(spec, &address, &own_software(), within).await?;
-        let Connected { stream, offered } = connected;
-        Ok(Self { address, stream, offered })
-    }
-
-    /// The broker's versions as of now, over the kept connection or, if that is gone, a new one.
-    async fn renew(kept: Option<Self>, spec: &Spec, address: Upstream) -> Result<Self, DialError> {
-        let within = spec.config.dial_timeout;
-        if let Some(mut probe) = kept {
-            let asked = {
-                let mut question = Question::new(&probe.stream, &probe.address);
-                tokio::time::timeout(within, question.versions(&own_software())).await
-            };
-            if let Ok(Ok(offered)) = asked {
-                probe.offered = offered;
-                return Ok(probe);
-            }
-        }
-        Self::dial(spec, address, within).await
-    }
-
-    /// The topics that have these ids. A broker that knows no ids has none.
-    async fn topics(&self, ids: &[TopicId], within: Duration) -> Result<Vec<wire::ask::Topic>, DialError> {
-        let speaks = self.offered.ranges.allows(Api::Metadata, wire::ask::TOPICS_VERSION);
-        if ids.is_empty() || !speaks {
-            return Ok(Vec::new());
-        }
-        let mut question = Question::new(&self.stream, &self.address);
-        let asking = question
-            .ask(|correlation| wire::ask::topics_by_id_request(correlation, upstream::CLIENT_ID, ids));
-        let frame = tokio::time::timeout(within, asking)
-            .await
-            .map_err(|_| DialError::Timeout(self.address.clone()))??;
-        wire::ask::read_topics(&frame).map_err(|error| question.broken(error))
-    }
-
-    /// The nodes as this broker knows them.
-    async fn nodes(&self, within: Duration) -> Result<wire::ask::Nodes, DialError> {
-        let range = self.offered.ranges.get(Api::Metadata);
-        let version = range.map_or(1, |range| range.max.min(METADATA_VERSION_MAX));
-        let mut question = Question::new(&self.stream, &self.address);
-        let asking = question
-            .ask(|correlation| wire::ask::metadata_request(version, correlation, upstream::CLIENT_ID));
-        let frame = tokio::time::timeout(within, asking)
-            .await
-            .map_err(|_| DialError::Timeout(self.address.clone()))??;
-        wire::ask::read_nodes(version, &frame).map_err(|error| question.broken(error))
     }
 }
 

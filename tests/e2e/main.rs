@@ -5,6 +5,7 @@
 //! plays all of them on the oldest Kafka as well.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod changes;
 mod clients;
 mod ground;
 mod java_programs;

@@ -1,6 +1,7 @@
 //! Limits: nobody is told an error who did not ask for that, everybody waits for their turn, and no group dies of it.
 
 mod bytes;
+mod changes;
 mod doors;
 mod fleet;
 mod reject;
@@ -19,6 +20,8 @@ use crate::stage::{LIMIT, Setup, Stage, asking_who, login};
 
 const LIST_OFFSETS: i16 = 2;
 const JOIN_GROUP: i16 = 11;
+const DELETE_TOPICS: i16 = 20;
+const CREATE_PARTITIONS: i16 = 37;
 
 /// Longer than a loaded machine takes for what does not wait, shorter than the waits that it is told from.
 const SOON: Duration = Duration::from_millis(2500);
@@ -56,7 +59,8 @@ impl Watched {
         let (note, closed) = (Arc::clone(&came), Arc::clone(&gate));
         let stage = Stage::new(setup, move |request| {
             if request.key() == API_VERSIONS {
-                let ranges = [RANGES, &[(JOIN_GROUP, 0, 9)]].concat();
+                let more = [(JOIN_GROUP, 0, 9), (DELETE_TOPICS, 1, 6), (CREATE_PARTITIONS, 0, 3)];
+                let ranges = [RANGES, &more].concat();
                 return Some(Reply::Frame(api_versions_answer(request.correlation(), &ranges)));
             }
             if let Some(correlation) = request.correlation().first_chunk() {

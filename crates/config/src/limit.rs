@@ -53,7 +53,7 @@ pub enum LimitKind {
     ConnectionRate,
     /// Kafka's byte rates: charged afterwards.
     Bytes,
-    /// Topics and partitions created and deleted (KIP-599).
+    /// Partitions created and deleted (KIP-599).
     Mutations,
 }
 

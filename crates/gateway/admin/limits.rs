@@ -158,7 +158,7 @@ fn counts(measure: Measure) -> &'static str {
         Measure::ProduceBytes => "bytes produced",
         Measure::FetchBytes => "bytes fetched",
         Measure::Records => "records produced",
-        Measure::Mutations => "topics and partitions changed",
+        Measure::Mutations => "partitions created and deleted",
         Measure::InFlight => "requests in flight",
         Measure::Open => "connections open",
         Measure::Connections => "connections opened",

@@ -107,7 +107,9 @@ impl Limits {
         !self.is_off() && self.charged(api, session, now).mutates
     }
 
-    /// Charges what a request creates and deletes, or says for how long it should not have come.
+    /// Charges what a request creates and deletes, or says for how long it should not have come: others may have come into
+    /// debt since it was admitted. Where limits would reject it, the request that makes the debt is the last one that
+    /// passes, and waits for nothing (KIP-599).
     pub fn mutate(
         &self,
         api: Api,
@@ -116,13 +118,24 @@ impl Limits {
         session: &Session,
         now: Instant,
     ) -> Result<(), Duration> {
+        if mutations == 0 {
+            return Ok(());
+        }
         let charged = self.charged(api, session, now);
         let handles = || charged.of(Measure::Mutations);
         let at = self.at(now);
         if can_be_rejected && let Some(wait) = handles().filter_map(|handle| rejects(handle, at)).max() {
-            return Err(Duration::from_nanos(wait));
+            let wait = Duration::from_nanos(wait);
+            self.pause.extend(now, wait, wait);
+            return Err(wait);
         }
-        handles().for_each(|handle| self.charge(handle, mutations, now));
+        for handle in handles() {
+            if can_be_rejected && handle.rule.limit.on_exceeded == OnExceeded::Reject {
+                spend(handle, mutations, at);
+            } else {
+                self.charge(handle, mutations, now);
+            }
+        }
         Ok(())
     }
 
@@ -146,23 +159,27 @@ impl Limits {
 
     /// Charges what cannot be held back any more; debt makes a pause.
     pub(super) fn charge(&self, handle: &Handle, cost: u64, now: Instant) {
-        let Used::Paced(pace, bucket) = &*handle.used else { return };
-        let at = self.at(now);
-        let rule = &handle.rule;
-        if rule.limit.mode == Mode::Observe {
-            if bucket.debt(*pace, at) > 0 {
-                observed(handle);
-            } else {
-                bucket.charge(*pace, cost, at);
-            }
-            return;
-        }
-        let debt = bucket.charge(*pace, cost, at);
+        let debt = spend(handle, cost, self.at(now));
         if debt > 0 {
+            let rule = &handle.rule;
             let added = self.pause.extend(now, Duration::from_nanos(debt), rule.limit.max_throttle);
             rule.tally.throttled(nanos(added));
         }
     }
+}
+
+/// Takes what is used already, and says for how long nothing more should be used.
+fn spend(handle: &Handle, cost: u64, at: Nanos) -> Nanos {
+    let Used::Paced(pace, bucket) = &*handle.used else { return 0 };
+    if handle.rule.limit.mode == Mode::Enforce {
+        return bucket.charge(*pace, cost, at);
+    }
+    if bucket.debt(*pace, at) > 0 {
+        observed(handle);
+    } else {
+        bucket.charge(*pace, cost, at);
+    }
+    0
 }
 
 /// How long a rejecting limit would let wait, if it would; counts the rejection.

@@ -1,6 +1,7 @@
 //! From the client to the broker: heads are read, what is owed is noted, bytes flow on unheld.
 
 mod begin;
+mod changes;
 mod limit;
 mod reject;
 

@@ -7,9 +7,11 @@
 //! - [`versions`]: what a client is offered.
 //! - [`access`]: what a client may ask for.
 //! - [`quota`]: how much of it.
+//! - [`mutations`]: how much a change of topics is.
 
 pub mod access;
 pub mod credential;
+pub mod mutations;
 pub mod quota;
 pub mod remembered;
 pub mod sasl;

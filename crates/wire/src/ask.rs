@@ -1,8 +1,10 @@
 //! The gateway's own questions to brokers. What is composed here is ready to send, size included.
 
+mod defaults;
 mod quotas;
 mod topics;
 
+pub use defaults::{DEFAULTS_VERSION, default_partitions_request, read_default_partitions};
 pub use quotas::{QuotaEntry, Quotas, quotas_request, read_quotas};
 pub use topics::{TOPICS_VERSION, Topic, read_topics, topics_by_id_request, topics_by_name_request};
 

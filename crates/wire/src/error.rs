@@ -144,6 +144,8 @@ pub mod code {
     pub const INVALID_FETCH_SESSION_EPOCH: i16 = 71;
     /// Too many changes of topics and partitions; later (KIP-599).
     pub const THROTTLING_QUOTA_EXCEEDED: i16 = 89;
+    /// No topic has this id (KIP-516).
+    pub const UNKNOWN_TOPIC_ID: i16 = 100;
     /// The endpoint type exists, but not on this listener (KIP-919).
     pub const MISMATCHED_ENDPOINT_TYPE: i16 = 114;
     /// No such endpoint type (KIP-919).

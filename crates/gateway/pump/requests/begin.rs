@@ -251,7 +251,7 @@ impl Pump {
                 return Ok(());
             }
             Verdict::Forward => {
-                if let Some(answer) = self.limit_changes(api, prefix, body, now)? {
+                if let Some(answer) = self.limit_changes(api, prefix, body).await? {
                     self.count(api);
                     self.session.counts.refused(api);
                     self.in_flight.push(Owed::ByGateway(answer));

@@ -2,14 +2,13 @@
 //!
 //! Producers retry 19 (`NOT_ENOUGH_REPLICAS`), administrators 89 (`THROTTLING_QUOTA_EXCEEDED`, KIP-599). Everything else waits.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use wire::Api;
-use wire::error::code::{NOT_ENOUGH_REPLICAS, THROTTLING_QUOTA_EXCEEDED};
+use wire::error::code::NOT_ENOUGH_REPLICAS;
 use wire::head::RequestPrefix;
 use wire::meter::Echo;
 use wire::refuse;
-use wire::request::{Change, each_mutation};
 use wire::walk::Walker;
 
 use super::begin::Begun;
@@ -33,7 +32,7 @@ pub(super) struct Rejected {
 }
 
 /// In whole milliseconds, rounded up.
-fn millis(time: Duration) -> i32 {
+pub(super) fn millis(time: Duration) -> i32 {
     i32::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX)
 }
 
@@ -86,47 +85,5 @@ impl Pump {
         *frame = Frame::Boundary;
         run.first = self.in_flight.next_name();
         Ok(Flow::On)
-    }
-
-    /// Whether a request that changes topics has to be read whole for a limit's sake.
-    pub(super) fn limits_changes(&self, api: Api) -> bool {
-        matches!(api, Api::CreateTopics | Api::DeleteTopics | Api::CreatePartitions)
-            && (self.rejecting.get().is_some()
-                || self.session.limits.mutates(api, &self.session, Instant::now()))
-    }
-
-    /// Charges what a whole request creates and deletes; the answer, if limits reject it.
-    pub(super) fn limit_changes(
-        &self,
-        api: Api,
-        prefix: RequestPrefix,
-        body: &[u8],
-        now: Instant,
-    ) -> Result<Option<Vec<u8>>, Ended> {
-        if !self.limits_changes(api) {
-            return Ok(None);
-        }
-        let RequestPrefix { version, correlation, .. } = prefix;
-        let mut mutations: u64 = 0;
-        each_mutation(api, version, body, |mutation| {
-            // How many partitions a topic has that is deleted or grows only the brokers know: it counts as one.
-            mutations += match mutation.change {
-                Change::Create { partitions } => u64::from(partitions.unwrap_or(1)),
-                Change::Delete | Change::Grow { .. } => 1,
-            };
-        })
-        .map_err(malformed)?;
-        let can_be_rejected = refuse::knows_throttling_quota(api, version);
-        let limits = &self.session.limits;
-        let rejected = self
-            .rejecting
-            .take()
-            .map_or_else(|| limits.mutate(api, mutations, can_be_rejected, &self.session, now), Err);
-        let Err(throttle) = rejected else { return Ok(None) };
-        let message = "The gateway's limit is exceeded: try again later";
-        let code = THROTTLING_QUOTA_EXCEEDED;
-        let answer =
-            refuse::refuse_throttled(api, version, correlation, body, code, message, millis(throttle));
-        answer.map(Some).map_err(malformed)
     }
 }

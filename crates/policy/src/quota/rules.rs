@@ -57,7 +57,7 @@ pub enum Measure {
     FetchBytes,
     /// The records of a Produce request.
     Records,
-    /// Topics and partitions that a request creates or deletes.
+    /// The partitions that a request creates or deletes.
     Mutations,
     /// A slot for as long as a request is in flight.
     InFlight,

@@ -1,4 +1,5 @@
-//! What requests ask to be created, deleted or grown, for limits on changes (KIP-599).
+//! What requests ask to be created, deleted or grown, for limits on changes (KIP-599). What brokers refuse whatever they
+//! have, because the request contradicts itself, asks for nothing.
 
 use crate::api::Api;
 use crate::error::Malformed;
@@ -14,7 +15,7 @@ pub struct Mutation<'a> {
 }
 
 /// How a topic is named.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Subject<'a> {
     /// By name; not checked to be UTF-8.
     Name(&'a [u8]),
@@ -36,6 +37,8 @@ pub enum Change {
     Grow {
         /// How many it is to have in all.
         to: u32,
+        /// For how many new ones brokers are named, if for any: it has to be as many as are added.
+        assigned: Option<u32>,
     },
 }
 
@@ -62,6 +65,9 @@ pub fn each_mutation<'a>(
     Ok(())
 }
 
+/// The id of no topic.
+const NO_ID: [u8; 16] = [0; 16];
+
 type Each<'e, 'a> = &'e mut dyn FnMut(Mutation<'a>);
 
 /// Reads a body; whether it is only to be validated.
@@ -73,14 +79,13 @@ fn read<'a>(api: Api, version: i16, body: &'a [u8], each: Each<'_, 'a>) -> Resul
         return Err(Malformed::Unspoken { api: api.name(), version });
     }
     for _ in 0..reader.array_len("topics")? {
-        let mutation = if creates {
-            creation(&mut reader)?
-        } else if deletes {
-            deletion(version, &mut reader)?
-        } else {
-            growth(&mut reader)?
-        };
-        each(mutation);
+        if creates {
+            each(creation(&mut reader)?);
+        } else if grows {
+            each(growth(&mut reader)?);
+        } else if let Some(mutation) = deletion(version, &mut reader)? {
+            each(mutation);
+        }
     }
     reader.i32("timeout")?;
     let may_validate = grows || (creates && version >= 1);
@@ -92,7 +97,7 @@ fn read<'a>(api: Api, version: i16, body: &'a [u8], each: Each<'_, 'a>) -> Resul
 fn creation<'a>(reader: &mut Reader<'a>) -> Result<Mutation<'a>, Malformed> {
     let name = reader.string_bytes("topic")?;
     let asked = reader.i32("partitions")?;
-    reader.i16("replication factor")?;
+    let replicas_asked = reader.i16("replication factor")?;
     let assigned = reader.array_len("assignments")?;
     for _ in 0..assigned {
         reader.i32("partition")?;
@@ -104,10 +109,13 @@ fn creation<'a>(reader: &mut Reader<'a>) -> Result<Mutation<'a>, Malformed> {
         reader.skip_tags()?;
     }
     reader.skip_tags()?;
-    let partitions = match (assigned, asked) {
-        (0, -1) => None,
-        (0, asked) => Some(u32::try_from(asked).unwrap_or(0)),
-        (assigned, _) => Some(u32::try_from(assigned).unwrap_or(u32::MAX)),
+    let partitions = match (assigned, asked, replicas_asked) {
+        (0, _, ..=-2 | 0) => Some(0),
+        (0, -1, _) => None,
+        (0, asked, _) => Some(u32::try_from(asked).unwrap_or(0)),
+        (assigned, -1, -1) => Some(count(assigned)),
+        // Numbers and brokers that are named exclude each other.
+        (_, _, _) => Some(0),
     };
     Ok(Mutation { topic: Subject::Name(name), change: Change::Create { partitions } })
 }
@@ -115,11 +123,17 @@ fn creation<'a>(reader: &mut Reader<'a>) -> Result<Mutation<'a>, Malformed> {
 fn growth<'a>(reader: &mut Reader<'a>) -> Result<Mutation<'a>, Malformed> {
     let name = reader.string_bytes("topic")?;
     let to = u32::try_from(reader.i32("partitions")?).unwrap_or(0);
-    for _ in 0..reader.nullable_array_len("assignments")?.unwrap_or(0) {
+    let assigned = reader.nullable_array_len("assignments")?;
+    for _ in 0..assigned.unwrap_or(0) {
         replicas(reader)?;
     }
     reader.skip_tags()?;
-    Ok(Mutation { topic: Subject::Name(name), change: Change::Grow { to } })
+    let change = Change::Grow { to, assigned: assigned.map(count) };
+    Ok(Mutation { topic: Subject::Name(name), change })
+}
+
+fn count(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 /// The brokers of one partition, and the end of its structure.
@@ -130,14 +144,19 @@ fn replicas(reader: &mut Reader<'_>) -> Result<(), Malformed> {
     reader.skip_tags()
 }
 
-fn deletion<'a>(version: i16, reader: &mut Reader<'a>) -> Result<Mutation<'a>, Malformed> {
+/// `None` for a topic that is named twice over, or not at all.
+fn deletion<'a>(version: i16, reader: &mut Reader<'a>) -> Result<Option<Mutation<'a>>, Malformed> {
     let topic = if version >= 6 {
         let name = reader.nullable_string_bytes("topic")?;
         let id = reader.uuid("topic id")?;
         reader.skip_tags()?;
-        name.map_or(Subject::Id(id), Subject::Name)
+        match (name, id == NO_ID) {
+            (Some(name), true) => Subject::Name(name),
+            (None, false) => Subject::Id(id),
+            (Some(_), false) | (None, true) => return Ok(None),
+        }
     } else {
         Subject::Name(reader.string_bytes("topic")?)
     };
-    Ok(Mutation { topic, change: Change::Delete })
+    Ok(Some(Mutation { topic, change: Change::Delete }))
 }

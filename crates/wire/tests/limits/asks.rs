@@ -2,20 +2,24 @@
 
 use bytes::Bytes;
 use kafka_protocol::messages::describe_client_quotas_response::{EntityData, EntryData, ValueData};
+use kafka_protocol::messages::describe_configs_response::{
+    DescribeConfigsResourceResult, DescribeConfigsResult, DescribeConfigsSynonym,
+};
 use kafka_protocol::messages::metadata_response::{
     MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
 };
 use kafka_protocol::messages::{
-    DescribeClientQuotasRequest, DescribeClientQuotasResponse, MetadataRequest, MetadataResponse,
-    RequestHeader, TopicName,
+    DescribeClientQuotasRequest, DescribeClientQuotasResponse, DescribeConfigsRequest,
+    DescribeConfigsResponse, MetadataRequest, MetadataResponse, RequestHeader, TopicName,
 };
 use kafka_protocol::protocol::{Decodable, HeaderVersion, StrBytes};
 use proptest::prelude::*;
 use uuid::Uuid;
+use wire::NodeId;
 use wire::api::Api;
 use wire::ask::{
-    QuotaEntry, Quotas, TOPICS_VERSION, Topic, quotas_request, read_quotas, read_topics,
-    topics_by_id_request, topics_by_name_request,
+    DEFAULTS_VERSION, QuotaEntry, Quotas, TOPICS_VERSION, Topic, default_partitions_request, quotas_request,
+    read_default_partitions, read_quotas, read_topics, topics_by_id_request, topics_by_name_request,
 };
 
 use crate::{ID, frame_of};
@@ -61,6 +65,42 @@ fn topics_are_asked_for_by_name_or_by_id_and_none_is_created() {
     assert_eq!(by_id, [(None, Uuid::from_u128(7)), (None, Uuid::from_u128(9))]);
     // No topic is not all topics, which would be null.
     assert_eq!(seen(&topics_by_name_request(ID, "gate", &[])), []);
+}
+
+#[test]
+fn a_broker_is_asked_for_its_own_default_and_nothing_else() {
+    let frame = default_partitions_request(ID, "gate", NodeId(7));
+    let request: DescribeConfigsRequest = asked(Api::DescribeConfigs, DEFAULTS_VERSION, &frame);
+    assert!(!request.include_synonyms && !request.include_documentation);
+    let [resource] = &request.resources[..] else { panic!("{request:?}") };
+    assert_eq!((resource.resource_type, &*resource.resource_name), (4, "7"));
+    assert_eq!(resource.configuration_keys, Some(vec![text("num.partitions")]));
+}
+
+#[test]
+fn the_default_is_read_where_a_broker_tells_it() {
+    let read = |results| {
+        let answer = DescribeConfigsResponse::default().with_throttle_time_ms(9).with_results(results);
+        let frame = frame_of(DEFAULTS_VERSION, &answer, true);
+        (0..frame.len()).for_each(|end| assert!(read_default_partitions(&frame[..end]).is_err()));
+        read_default_partitions(&frame).unwrap()
+    };
+    let synonym = DescribeConfigsSynonym::default().with_name(text("k")).with_value(Some(text("3")));
+    let entry = |name: &str, value: Option<&str>| {
+        DescribeConfigsResourceResult::default()
+            .with_name(text(name))
+            .with_value(value.map(text))
+            .with_synonyms(vec![synonym.clone(), synonym.clone().with_value(None)])
+            .with_documentation(Some(text("words")))
+    };
+    let result = |configs| DescribeConfigsResult::default().with_resource_type(4).with_configs(configs);
+    let default = entry("num.partitions", Some("12"));
+    assert_eq!(read(vec![result(vec![default.clone(), entry("other", Some("5"))])]), Some(12));
+    assert_eq!(read(vec![result(vec![entry("num.partitions", None)]), result(vec![default])]), Some(12));
+    assert_eq!(read(vec![result(vec![entry("num.partitions", Some("-1"))])]), None);
+    // A user that may not know.
+    let refused = result(Vec::new()).with_error_code(31).with_error_message(Some(text("no")));
+    assert_eq!(read(vec![refused]), None);
 }
 
 fn quotas() -> impl Strategy<Value = Quotas> {
@@ -154,6 +194,7 @@ proptest! {
         bytes in proptest::collection::vec(prop_oneof![0..4_u8, any::<u8>()], 0..300),
     ) {
         let _ = read_topics(&bytes);
+        let _ = read_default_partitions(&bytes);
         for version in -1..=2 {
             let _ = read_quotas(version, &bytes);
         }

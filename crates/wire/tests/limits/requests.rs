@@ -133,18 +133,20 @@ fn read(api: Api, version: i16, body: &[u8]) -> Vec<Mutation<'_>> {
 #[test]
 fn creations_are_counted_by_what_they_ask_for() {
     for version in 2..=7 {
-        let topics = vec![create("a", 12, 0), create("b", -1, 3), create("c", -1, 0), create("d", -7, 0)];
+        let mut topics = vec![create("a", 12, 0), create("b", -1, 3), create("c", -1, 0), create("d", -7, 0)];
+        // What brokers refuse: numbers beside brokers that are named, and a number of replicas that there is not.
+        topics.extend([create("e", 3, 3), create("f", -1, 3).with_replication_factor(2)]);
+        topics.extend([0, -2].map(|replicas| create("g", 3, 0).with_replication_factor(replicas)));
         let mut request = CreateTopicsRequest::default().with_topics(topics);
         let body = encode(&request, version);
-        let expected = [("a", Some(12)), ("b", Some(3)), ("c", None), ("d", Some(0))];
-        assert_eq!(
-            read(Api::CreateTopics, version, &body),
-            expected.map(|(name, count)| created(name, count))
-        );
+        let zero = ["d", "e", "f", "g", "g"].map(|name| (name, Some(0)));
+        let expected = [&[("a", Some(12)), ("b", Some(3)), ("c", None)], &zero[..]].concat();
+        let expected: Vec<_> = expected.into_iter().map(|(name, count)| created(name, count)).collect();
+        assert_eq!(read(Api::CreateTopics, version, &body), expected);
         if version == 2 {
             // Version 1 is the same, and version 0 has nothing to say about validation.
-            assert_eq!(read(Api::CreateTopics, 1, &body).len(), 4);
-            assert_eq!(read(Api::CreateTopics, 0, &body[..body.len() - 1]).len(), 4);
+            assert_eq!(read(Api::CreateTopics, 1, &body), expected);
+            assert_eq!(read(Api::CreateTopics, 0, &body[..body.len() - 1]), expected);
         }
         request.validate_only = true;
         assert_eq!(read(Api::CreateTopics, version, &encode(&request, version)), []);
@@ -155,12 +157,13 @@ fn creations_are_counted_by_what_they_ask_for() {
 fn growth_and_deletion_are_read_in_every_version() {
     for version in 0..=3 {
         let assignments = vec![CreatePartitionsAssignment::default().with_broker_ids(vec![1.into()]); 2];
-        let grown = |name, count| CreatePartitionsTopic::default().with_name(topic(name)).with_count(count);
+        let grown = |name, count| {
+            CreatePartitionsTopic::default().with_name(topic(name)).with_count(count).with_assignments(None)
+        };
         let topics = vec![grown("a", 7), grown("b", 9).with_assignments(Some(assignments)), grown("c", -1)];
         let mut request = CreatePartitionsRequest::default().with_topics(topics);
-        let expected = [("a", 7), ("b", 9), ("c", 0)].map(|(name, to): (&str, u32)| Mutation {
-            topic: Subject::Name(name.as_bytes()),
-            change: Change::Grow { to },
+        let expected = [("a", 7, None), ("b", 9, Some(2)), ("c", 0, None)].map(|(name, to, assigned)| {
+            Mutation { topic: Subject::Name(str::as_bytes(name)), change: Change::Grow { to, assigned } }
         });
         assert_eq!(read(Api::CreatePartitions, version, &encode(&request, version)), expected);
         request.validate_only = true;
@@ -173,7 +176,10 @@ fn growth_and_deletion_are_read_in_every_version() {
         if version >= 6 {
             let named = |name| DeleteTopicState::default().with_name(Some(topic(name)));
             let by_id = DeleteTopicState::default().with_topic_id(uuid::Uuid::from_u128(7));
-            request.topics = vec![named("a"), named("b"), by_id];
+            // By both and by neither: brokers refuse it.
+            let unclear =
+                [by_id.clone().with_name(Some(topic("c"))), DeleteTopicState::default().with_name(None)];
+            request.topics = [named("a"), named("b"), by_id].into_iter().chain(unclear).collect();
             expected.push(gone(Subject::Id(7_u128.to_be_bytes())));
         } else {
             request.topic_names = vec![topic("a"), topic("b")];
