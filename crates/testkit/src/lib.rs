@@ -20,7 +20,7 @@ pub use certs::Certs;
 pub use clients::{Client, Library, Load};
 pub use free_ports::FreePorts;
 pub use gateway::{Gateway, GatewayConfig};
-pub use kafka::{Advertise, KafkaCluster, Output, SaslPlain, Spec, Tool};
+pub use kafka::{Advertise, KafkaCluster, NewTopic, Output, SaslPlain, Spec, Tool};
 pub use leak::Tap;
 pub use raw::RawClient;
 pub use redis::Redis;

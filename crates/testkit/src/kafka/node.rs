@@ -182,6 +182,16 @@ impl Process {
         }
     }
 
+    /// SIGSTOP.
+    pub(super) fn freeze(&mut self) -> Result<()> {
+        self.signal(Signal::STOP)
+    }
+
+    /// SIGCONT.
+    pub(super) fn thaw(&mut self) -> Result<()> {
+        self.signal(Signal::CONT)
+    }
+
     fn signal(&mut self, signal: Signal) -> Result<()> {
         if self.ended()?.is_some() {
             return Ok(());
