@@ -14,6 +14,7 @@ pub mod place;
 pub mod raw;
 pub mod redis;
 pub mod scripted;
+pub mod steady;
 pub mod wait;
 
 pub use certs::Certs;
