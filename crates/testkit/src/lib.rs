@@ -1,5 +1,5 @@
-//! For tests only: real Kafka clusters, scripted brokers, started gateways, certificates, and a tap that
-//! searches what clients are told.
+//! For tests only: real Kafka clusters, scripted brokers, started gateways, certificates, clients that go on while brokers come
+//! and go, and a tap that searches what clients are told.
 //!
 //! Nothing in here depends on the crates under test, so that a mistake of theirs cannot repeat itself in the check.
 

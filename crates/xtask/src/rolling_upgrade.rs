@@ -8,6 +8,7 @@
 mod cast;
 mod ground;
 mod judge;
+mod picture;
 mod play;
 mod report;
 
@@ -16,6 +17,7 @@ use std::time::{Duration, Instant};
 use std::{fs, process, thread};
 
 use anyhow::{Result, ensure};
+use testkit::steady::now_us;
 use testkit::{Library, place};
 
 use crate::provide;
@@ -52,8 +54,11 @@ pub(crate) struct Options {
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
     /// Records per second of each producer
-    #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
     rate: u32,
+    /// Draw latency and throughput of the first producer over time, as an SVG
+    #[arg(long, value_name = "FILE")]
+    picture: Option<PathBuf>,
     /// Build the gateway for debugging, which is quick
     #[arg(long)]
     debug: bool,
@@ -113,6 +118,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         outcomes.push(play(options, way, profile, &libraries, home)?);
     }
     report::print(&outcomes);
+    if let Some(path) = &options.picture {
+        picture::draw(&outcomes, options.rate, path)?;
+    }
     println!("\njournals and logs: {}", home.display());
     let broken: usize = outcomes
         .iter()
@@ -141,21 +149,20 @@ fn play(
     if play.begins_with_new_groups() {
         cast.begin_new_groups(&ground)?;
     }
+    let from_us = now_us();
     let before = ground.connections_ended()?;
     thread::sleep(CALM);
     let mut steps = Vec::new();
     play.perform(&ground, &mut cast, &mut steps, &|what| say(begun, way, what))?;
     thread::sleep(CALM);
     let ended = ground.connections_ended()?;
+    let meanwhile = |(end, count): (ground::End, u64)| (end.clone(), count - before.get(&end).unwrap_or(&0));
+    let connections_ended = ended.into_iter().map(meanwhile).collect();
     say(begun, way, "the clients end");
-    let mut outcome = cast.end_all(&ground)?;
-    outcome.steps = steps;
-    outcome.connections_ended =
-        ended.into_iter().map(|(end, count)| (end.clone(), count - before.get(&end).unwrap_or(&0))).collect();
+    let fared = cast.end_all(&ground, from_us)?;
     ground.keep_logs()?;
-    outcome.took = begun.elapsed();
     say(begun, way, "done");
-    Ok(outcome)
+    Ok(Outcome { way, fared, steps, connections_ended, took: begun.elapsed() })
 }
 
 fn say(begun: Instant, way: Way, what: &str) {

@@ -43,7 +43,7 @@ public final class Steady {
                 SteadyConsumer.run(steady);
             }
         } catch (Exception thrown) {
-            steady.error(steady.ended ? "end" : "start", thrown);
+            steady.error(steady.ended ? "end" : "fatal", thrown);
         }
         steady.pending.keySet().forEach(number -> steady.failed(number, "no answer came"));
         steady.write("end", steady.sent);

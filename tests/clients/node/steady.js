@@ -116,7 +116,7 @@ async function main() {
   try {
     await (mode === 'produce' ? produce() : consume())
   } catch (error) {
-    write('error', ended ? 'end' : 'start', error)
+    write('error', ended ? 'end' : 'fatal', error)
   }
   write('end', sent)
   process.exit(0)

@@ -19,7 +19,7 @@ milliseconds since 1970. Texts come last and hold neither tabs nor line ends.
     committed  TIME
     assigned   TIME PARTITIONS                                 how many; with each join of a group
     revoked    TIME PARTITIONS
-    error      TIME WHERE TEXT                                 WHERE: start, commit, poll, callback, end
+    error      TIME WHERE TEXT                                 WHERE: fatal, commit, poll, callback, end
     logged     TIME TEXT                                       what the library logs of level error: no program sees it
     ending     TIME                                            it was told to end
     end        TIME SENT                                       numbers below SENT were sent
@@ -156,7 +156,7 @@ class Steady:
         try:
             (produce if self.told.mode == "produce" else consume)(self)
         except BaseException as error:
-            self.error("end" if self.ended.is_set() else "start", error)
+            self.error("end" if self.ended.is_set() else "fatal", error)
         for number in list(self.pending):
             self.failed(number, "no answer came")
         self.write("end", self.sent)

@@ -259,6 +259,16 @@ impl KafkaCluster {
     }
 }
 
+impl Drop for KafkaCluster {
+    fn drop(&mut self) {
+        let nodes = self.nodes.get_mut().unwrap_or_else(PoisonError::into_inner);
+        // The leash kills; waiting here leaves nothing in the process table. Without a leash they go on.
+        if nodes.leash.take().is_some() {
+            nodes.processes.values_mut().for_each(Process::reap);
+        }
+    }
+}
+
 fn is_open(port: u16) -> bool {
     std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
 }

@@ -192,6 +192,15 @@ impl Process {
         self.signal(Signal::CONT)
     }
 
+    /// Waits for one that was killed.
+    pub(super) fn reap(&mut self) {
+        if let Process::Ours(child) = self
+            && let Err(error) = child.wait()
+        {
+            eprintln!("node: {error}");
+        }
+    }
+
     fn signal(&mut self, signal: Signal) -> Result<()> {
         if self.ended()?.is_some() {
             return Ok(());

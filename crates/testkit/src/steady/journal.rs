@@ -8,8 +8,8 @@ use anyhow::{Context, Result};
 /// Where a program was told of an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Whence {
-    /// Before it did anything.
-    Start,
+    /// By what ended it before its time.
+    Fatal,
     /// By a commit of offsets.
     Commit,
     /// By a poll.
@@ -184,7 +184,7 @@ fn parse(line: &str) -> Result<Line> {
 
 fn whence(name: &str) -> Result<Whence> {
     Ok(match name {
-        "start" => Whence::Start,
+        "fatal" => Whence::Fatal,
         "commit" => Whence::Commit,
         "poll" => Whence::Poll,
         "callback" => Whence::Callback,

@@ -4,6 +4,7 @@
 //! A [`Journal`] tells what a client saw, [`Log`] what the brokers hold, and [`check`] whether the two agree.
 
 pub mod check;
+mod fared;
 mod journal;
 mod log;
 mod summary;
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 
+pub use fared::{Fared, Verdict, end_all, now_us};
 pub use journal::{Entry, Journal, Line, Whence};
 pub use log::{Held, Log};
 pub use summary::Summary;

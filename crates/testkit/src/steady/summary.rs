@@ -24,28 +24,27 @@ pub struct Summary {
     pub first_logged: Option<String>,
     /// The longest time without an acknowledgement, or without a record that was read; none where there was nothing at all.
     pub pause: Option<Duration>,
-    /// When the longest pause began, in microseconds since 1970.
+    /// When it began, in microseconds since 1970.
     pub pause_begun_us: u64,
-    /// The longest time from a send to its acknowledgement.
-    pub latency: Option<Duration>,
+    /// The same within one partition, while others may have gone on.
+    pub partition_pause: Option<Duration>,
     /// How often partitions were assigned or taken away after the first assignment.
     pub rejoins: u64,
 }
 
 impl Summary {
-    /// Of a journal; pauses are looked for up to this moment, in microseconds since 1970.
-    pub fn of(journal: &Journal, until_us: u64) -> Summary {
+    /// Of a journal; pauses are looked for between these moments, in microseconds since 1970.
+    pub fn of(journal: &Journal, from_us: u64, until_us: u64) -> Summary {
         let mut summary = Summary::default();
         let (mut assigned, mut revoked) = (0, 0);
-        let mut moments = Vec::new();
+        let mut moments: BTreeMap<i32, Vec<u64>> = BTreeMap::new();
         for line in &journal.lines {
             match &line.entry {
                 Entry::Begin { version } => summary.version.clone_from(version),
-                Entry::Ack { latency_us, .. } => {
-                    moments.push(line.at_us);
-                    summary.latency = summary.latency.max(Some(Duration::from_micros(*latency_us)));
+                Entry::Ack { partition, .. } | Entry::Read { partition, .. } => {
+                    summary.records += 1;
+                    moments.entry(*partition).or_default().push(line.at_us);
                 }
-                Entry::Read { .. } => moments.push(line.at_us),
                 Entry::Failed { why, .. } => {
                     summary.failed_sends += 1;
                     *summary.said.entry(format!("send: {why}")).or_default() += 1;
@@ -64,25 +63,14 @@ impl Summary {
                 Entry::Aborted { .. } | Entry::Committed | Entry::Ending | Entry::End { .. } => {}
             }
         }
-        summary.records = moments.len() as u64;
         summary.rejoins = revoked.max(assigned.saturating_sub(1));
-        summary.look_for_pause(moments, until_us);
+        let longest = |moments: Vec<u64>| longest_pause(moments, from_us, until_us);
+        summary.partition_pause =
+            moments.values().filter_map(|at| longest(at.clone())).map(|(pause, _)| pause).max();
+        if let Some((pause, begun_us)) = longest(moments.into_values().flatten().collect()) {
+            (summary.pause, summary.pause_begun_us) = (Some(pause), begun_us);
+        }
         summary
-    }
-
-    fn look_for_pause(&mut self, mut moments: Vec<u64>, until_us: u64) {
-        moments.retain(|at| *at < until_us);
-        moments.sort_unstable();
-        if moments.is_empty() {
-            return;
-        }
-        moments.push(until_us);
-        for (begin, end) in moments.iter().zip(moments.iter().skip(1)) {
-            let pause = Some(Duration::from_micros(end - begin));
-            if pause > self.pause {
-                (self.pause, self.pause_begun_us) = (pause, *begin);
-            }
-        }
     }
 
     /// Failed sends, commits, polls, and whatever else the program was told.
@@ -91,9 +79,18 @@ impl Summary {
     }
 }
 
+/// The longest pause and when it began. The first moment may be later than where the search begins: then the client was.
+fn longest_pause(mut moments: Vec<u64>, from_us: u64, until_us: u64) -> Option<(Duration, u64)> {
+    moments.sort_unstable();
+    moments.retain(|at| *at < until_us);
+    moments.push(until_us);
+    let pauses = moments.iter().zip(moments.iter().skip(1)).filter(|(_, end)| **end > from_us);
+    pauses.map(|(begin, end)| (Duration::from_micros(end - begin), *begin)).max()
+}
+
 fn name(whence: Whence) -> &'static str {
     match whence {
-        Whence::Start => "start",
+        Whence::Fatal => "fatal",
         Whence::Commit => "commit",
         Whence::Poll => "poll",
         Whence::Callback => "callback",
@@ -113,10 +110,20 @@ mod tests {
         let text =
             "read\t1000.000\tt\t0\t0\ta:0\nread\t1300.000\tt\t0\t1\ta:1\nread\t1400.000\tt\t0\t2\ta:2\n";
         let journal = Journal::parse(text).unwrap();
-        let pause = |until_us| Summary::of(&journal, until_us).pause;
-        assert_eq!(pause(1_500_000), Some(Duration::from_millis(300)));
-        assert_eq!(pause(2_400_000), Some(Duration::from_secs(1)));
-        assert_eq!(Summary::of(&Journal::default(), 1).pause, None);
+        let pause = |from_us, until_us| Summary::of(&journal, from_us, until_us).pause;
+        assert_eq!(pause(0, 1_500_000), Some(Duration::from_millis(300)));
+        assert_eq!(pause(0, 2_400_000), Some(Duration::from_secs(1)));
+        assert_eq!(pause(1_350_000, 1_500_000), Some(Duration::from_millis(100)));
+        assert_eq!(Summary::of(&Journal::default(), 0, 1).pause, None);
+    }
+
+    #[test]
+    fn a_partition_may_pause_while_others_go_on() {
+        let text =
+            "read\t1000.000\tt\t0\t0\ta:0\nread\t1100.000\tt\t1\t0\ta:1\nread\t1200.000\tt\t0\t1\ta:2\n";
+        let summary = Summary::of(&Journal::parse(text).unwrap(), 0, 1_200_001);
+        assert_eq!(summary.pause, Some(Duration::from_millis(100)));
+        assert_eq!(summary.partition_pause, Some(Duration::from_millis(200)));
     }
 
     #[test]
@@ -129,7 +136,7 @@ mod tests {
             "assigned\t1.000\t3",
         ];
         let rejoins =
-            |count| Summary::of(&Journal::parse(&(lines[..count].join("\n") + "\n")).unwrap(), 1).rejoins;
+            |count| Summary::of(&Journal::parse(&(lines[..count].join("\n") + "\n")).unwrap(), 0, 1).rejoins;
         assert_eq!((rejoins(3), rejoins(4), rejoins(5)), (0, 1, 1));
     }
 }

@@ -1,34 +1,23 @@
 //! Who takes part: a producer and a group's consumer of every library, and some of Java's and librdkafka's more.
 
-use std::collections::BTreeMap;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::Result;
-use testkit::steady::{Idempotence, Journal, Log, Protocol, Role, Stays, Steady, Summary, check};
+use testkit::steady::{self, Fared, Protocol, Role, Stays, Steady};
 use testkit::{Library, NewTopic};
 
 use super::ground::Ground;
-use super::judge::{Fared, Outcome, Verdict};
 
 const PARTITIONS: i32 = 3;
 /// The topic of the transactional producer, and its name.
 const TRANSACTIONS: &str = "transactions";
 /// A dozen runtimes start at once, on few cores.
 const BEGIN_LIMIT: Duration = Duration::from_mins(2);
-/// A consumer that was thrown out of its group comes back within its session's time.
-const READ_LIMIT: Duration = Duration::from_mins(1);
-
 /// The clients that are on stage, and those that are to come.
 pub(crate) struct Cast {
     libraries: Vec<Library>,
     rate: u32,
     on: Vec<Stays>,
-}
-
-/// Microseconds since 1970.
-pub(crate) fn now_us() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(now.as_micros()).unwrap_or(u64::MAX)
 }
 
 impl Cast {
@@ -105,51 +94,8 @@ impl Cast {
         self.on.iter_mut().try_for_each(|client| client.wait_begun(BEGIN_LIMIT))
     }
 
-    /// Ends producers first, lets consumers read what there is, and judges all.
-    pub(crate) fn end_all(self, ground: &Ground) -> Result<Outcome> {
-        let until_us = now_us();
-        let is_producer = |client: &Stays| matches!(client.role, Role::Producer { .. });
-        let (mut producers, mut consumers): (Vec<Stays>, Vec<Stays>) =
-            self.on.into_iter().partition(is_producer);
-        producers.iter_mut().for_each(Stays::stop);
-        let mut journals = Vec::new();
-        for producer in producers {
-            let cast =
-                (producer.library, producer.title.clone(), producer.role.clone(), producer.topic.clone());
-            journals.push((cast, producer.end()?));
-        }
-        let mut logs: BTreeMap<String, Log> = BTreeMap::new();
-        for ((_, _, _, topic), _) in &journals {
-            logs.insert(topic.clone(), Log::read(&ground.cluster, topic)?);
-        }
-        for consumer in &consumers {
-            if let Some(log) = logs.get(&consumer.topic) {
-                // Who does not get there has missed something, which the judge will tell.
-                consumer.has_read(log, READ_LIMIT)?;
-            }
-        }
-        consumers.iter_mut().for_each(Stays::stop);
-        for consumer in consumers {
-            let cast =
-                (consumer.library, consumer.title.clone(), consumer.role.clone(), consumer.topic.clone());
-            journals.push((cast, consumer.end()?));
-        }
-        let empty = Log::default();
-        let judged =
-            |((library, title, role, topic), journal): ((Library, String, Role, String), Journal)| {
-                let log = logs.get(&topic).unwrap_or(&empty);
-                let summary = Summary::of(&journal, until_us);
-                let verdict = match role {
-                    Role::Producer { name, transactional_id, .. } => {
-                        let idempotence =
-                            transactional_id.map_or(library.default_idempotence(), |_| Idempotence::On);
-                        Verdict::Produced(check::produced(&name, &journal, log), idempotence)
-                    }
-                    Role::Consumer { .. } => Verdict::Consumed(check::consumed(&journal, log)),
-                };
-                Fared { library, title, summary, verdict }
-            };
-        let fared = journals.into_iter().map(judged).collect();
-        Ok(Outcome::new(ground.way, fared))
+    /// Ends all, and judges them; pauses count from this moment on.
+    pub(crate) fn end_all(self, ground: &Ground, from_us: u64) -> Result<Vec<Fared>> {
+        steady::end_all(self.on, &ground.cluster, from_us)
     }
 }

@@ -55,12 +55,13 @@ pub(crate) fn build(profile: Profile) -> Result<()> {
     Ok(())
 }
 
-/// By whose doing, and why; and how many.
-pub(crate) type Ends = BTreeMap<(String, String), u64>;
+/// How a client's connection ended: by whose doing, and why.
+pub(crate) type End = (String, String);
+/// How many ended so.
+pub(crate) type Ends = BTreeMap<End, u64>;
 
 /// A cluster, and the gateway where that is the way.
 pub(crate) struct Ground {
-    pub(crate) way: Way,
     pub(crate) cluster: KafkaCluster,
     gateway: Option<Gateway>,
     /// Where journals and logs go.
@@ -82,7 +83,7 @@ impl Ground {
             Way::Direct => None,
             Way::Gateway => Some(gateway(&cluster, profile)?),
         };
-        Ok(Ground { way, cluster, gateway, home })
+        Ok(Ground { cluster, gateway, home })
     }
 
     /// A client on this way. Where brokers moved, new clients are told where they are now.

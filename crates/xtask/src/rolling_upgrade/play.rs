@@ -4,13 +4,14 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use testkit::steady::now_us;
 use testkit::{KAFKA_NEW, KAFKA_OLD};
 
-use super::cast::{Cast, now_us};
+use super::cast::Cast;
 use super::ground::Ground;
 
-/// Longer than the brokers' session (9 s), after which others take over, and than most clients' patience.
-const SILENCE: Duration = Duration::from_secs(20);
+/// Longer than the brokers' session (9 s), after which others take over, and than most clients wait for an answer (30 s).
+const SILENCE: Duration = Duration::from_secs(40);
 const ALL_DOWN: Duration = Duration::from_secs(20);
 /// Between one broker and the next.
 const BREATH: Duration = Duration::from_secs(2);

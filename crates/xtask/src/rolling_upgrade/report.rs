@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use testkit::steady::Idempotence;
 use testkit::steady::check::{Consumed, Produced};
+use testkit::steady::{Fared, Idempotence, Verdict};
 
 use super::ground::Way;
-use super::judge::{Fared, Outcome, Verdict};
+use super::judge::Outcome;
 
 /// Of what was said, and of what is wrong with records, so many are shown.
 const SHOWN: usize = 4;
@@ -15,8 +15,8 @@ const WIDTH: usize = 150;
 /// Prints how clients fared, the ways side by side, and then what is to be said of each way.
 pub(crate) fn print(outcomes: &[Outcome]) {
     println!(
-        "\n{:<28} {:<8} {:>7} {:>7} {:>8} {:>8} {:>8}  records",
-        "", "", "records", "errors", "pause s", "latency", "rejoins"
+        "\n{:<28} {:<8} {:>7} {:>7} {:>8} {:>8} {:>8}  what the brokers hold",
+        "", "", "records", "errors", "pause s", "in part.", "rejoins"
     );
     let Some(first) = outcomes.first() else { return };
     for client in &first.fared {
@@ -40,7 +40,7 @@ fn row(title: &str, way: Way, fared: &Fared) -> String {
         summary.records,
         summary.faults(),
         seconds(summary.pause),
-        seconds(summary.latency),
+        seconds(summary.partition_pause),
         summary.rejoins,
         records(fared)
     )
@@ -107,14 +107,19 @@ fn print_way(outcome: &Outcome) {
 /// What a program was told, what is wrong with its records, and during what it paused longest.
 fn print_said(outcome: &Outcome, fared: &Fared) {
     let summary = &fared.summary;
-    let during = outcome.steps.iter().rev().find(|step| step.begun_us <= summary.pause_begun_us + 1_000_000);
+    let pause_ended_us = summary.pause_begun_us
+        + summary.pause.map_or(0, |pause| u64::try_from(pause.as_micros()).unwrap_or(u64::MAX / 2));
+    let during = outcome
+        .steps
+        .iter()
+        .find(|step| step.begun_us <= pause_ended_us && step.ended_us >= summary.pause_begun_us);
     println!(
         "  {} ({} {}): longest pause {} s, {}; {} errors logged",
         fared.title,
         fared.library.name(),
         summary.version,
         seconds(summary.pause),
-        during.map_or("before anything happened", |step| step.title.as_str()),
+        during.map_or("between the steps", |step| step.title.as_str()),
         summary.logged
     );
     let mut said: Vec<(&String, &u64)> = summary.said.iter().collect();

@@ -198,7 +198,7 @@ func (s *Steady) Run(produce, consume func(*Steady) error) {
 		run = produce
 	}
 	if err := run(s); err != nil {
-		where := "start"
+		where := "fatal"
 		if !s.GoesOn() {
 			where = "end"
 		}
