@@ -119,7 +119,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     report::print(&outcomes);
     if let Some(path) = &options.picture {
-        picture::draw(&outcomes, options.rate, path)?;
+        picture::draw(&outcomes, options.play(), options.rate, path)?;
     }
     println!("\njournals and logs: {}", home.display());
     let broken: usize = outcomes

@@ -10,15 +10,15 @@ use testkit::steady::{Entry, Fared, Journal, Verdict};
 
 use super::ground::Way;
 use super::judge::Outcome;
-use super::play::Step;
+use super::play::{Play, Step};
 
 const WIDTH: f64 = 860.0;
 /// Where time begins and ends.
 const LEFT: f64 = 64.0;
 const RIGHT: f64 = 846.0;
 /// Above the first panel, and from one to the next.
-const TOP: f64 = 56.0;
-const PANEL: f64 = 232.0;
+const TOP: f64 = 76.0;
+const PANEL: f64 = 250.0;
 /// Within a panel: the heights of latency and of throughput, and what is between them.
 const LATENCY: f64 = 110.0;
 const RATE: f64 = 52.0;
@@ -40,9 +40,10 @@ const STYLE: &str = "\
 .line{stroke:#9aa5b4}.band{fill:#9aa5b4}.latency{stroke:#f0a35e}.rate{fill:#6fbf8f}.failed{stroke:#ff7b86}}";
 
 /// Draws how the first producer fared in each outcome.
-pub(crate) fn draw(outcomes: &[Outcome], rate: u32, path: &Path) -> Result<()> {
+pub(crate) fn draw(outcomes: &[Outcome], play: Play, rate: u32, path: &Path) -> Result<()> {
     let panels = outcomes.iter().map(Panel::of).collect::<Option<Vec<_>>>().context("nothing to draw")?;
-    std::fs::write(path, svg(&panels, rate)).with_context(|| format!("cannot write {}", path.display()))
+    std::fs::write(path, svg(&panels, play.title(), rate))
+        .with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// One way.
@@ -96,16 +97,19 @@ fn bins(journal: &Journal, begun_us: u64, ended_us: u64) -> Vec<Bin> {
     bins
 }
 
-fn svg(panels: &[Panel<'_>], rate: u32) -> String {
+fn svg(panels: &[Panel<'_>], what: &str, rate: u32) -> String {
     let longest = panels.iter().map(|panel| panel.bins.len()).max().unwrap_or(1).max(1);
     let height = TOP + PANEL * f64::from(u32::try_from(panels.len()).unwrap_or(1)) - 8.0;
     let client = panels.first().map_or("", |panel| panel.client.as_str());
-    let title = format!("What a producer sees of it ({client}, acks=all, {rate} records per second)");
+    let title = format!("{what}, as a producer sees it");
+    let subtitle =
+        format!("{client}, acks=all, {rate} records per second; the longest of each half a second");
     let mut out = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" \
          font-family=\"Helvetica, Arial, sans-serif\" font-size=\"12\">\n<title>{title}</title>\n\
          <style>{STYLE}</style>\n<rect class=\"paper\" width=\"{WIDTH}\" height=\"{height}\"/>\n\
-         <text class=\"ink\" x=\"14\" y=\"24\" font-size=\"15\" font-weight=\"bold\">{title}</text>\n"
+         <text class=\"ink\" x=\"14\" y=\"24\" font-size=\"15\" font-weight=\"bold\">{title}</text>\n\
+         <text class=\"faint\" x=\"14\" y=\"42\">{subtitle}</text>\n"
     );
     let mut top = TOP;
     for panel in panels {
@@ -238,11 +242,11 @@ impl Drawing<'_> {
         self.add(format_args!("<path class=\"rate\" d=\"{path}V{floor}Z\"/>"));
         let y = self.top + LATENCY + GAP - 3.0;
         self.add(format_args!(
-            "<text class=\"faint\" x=\"{RIGHT}\" y=\"{y}\" font-size=\"10\" text-anchor=\"end\">acknowledged records</text>"
+            "<text class=\"faint\" x=\"{RIGHT}\" y=\"{y}\" font-size=\"10\" text-anchor=\"end\">acknowledgements</text>"
         ));
         let y = self.top - 6.0;
         self.add(format_args!(
-            "<text class=\"faint\" x=\"{RIGHT}\" y=\"{y}\" font-size=\"10\" text-anchor=\"end\">longest latency</text>"
+            "<text class=\"faint\" x=\"{RIGHT}\" y=\"{y}\" font-size=\"10\" text-anchor=\"end\">latency</text>"
         ));
     }
 }
@@ -254,7 +258,7 @@ fn to_f64(count: usize) -> f64 {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::{Journal, Panel, Step, Way, bins, svg};
+    use super::{Journal, Panel, Play, Step, Way, bins, svg};
 
     #[test]
     fn latency_is_drawn_where_a_record_was_sent_and_throughput_where_it_was_acknowledged() {
@@ -268,7 +272,7 @@ mod tests {
         let steps = [Step { title: "broker 1".to_owned(), begun_us: 2_000_000, ended_us: 3_000_000 }];
         let panel =
             Panel { way: Way::Direct, client: "java".to_owned(), steps: &steps, begun_us: 1_000_000, bins };
-        let drawn = svg(&[panel], 2);
+        let drawn = svg(&[panel], Play::Upgrade.title(), 2);
         assert!(drawn.contains("prefers-color-scheme") && drawn.contains(">broker 1</text>"), "{drawn}");
         assert_eq!(drawn.matches("class=\"failed\"").count(), 1, "{drawn}");
     }

@@ -38,6 +38,16 @@ pub(crate) struct Step {
 }
 
 impl Play {
+    /// What happens, in words.
+    pub(crate) const fn title(self) -> &'static str {
+        match self {
+            Play::Upgrade => "Three brokers are upgraded one after the other",
+            Play::Kill => "Three brokers are killed one after the other",
+            Play::BlackHole => "Three brokers fall silent one after the other",
+            Play::AllDown => "All brokers are down",
+        }
+    }
+
     /// What the brokers are at the beginning. Only an upgrade needs an old one; the rest has all features from the start.
     pub(crate) const fn first_version(self) -> &'static str {
         match self {
@@ -77,7 +87,7 @@ impl Play {
         }
         for id in cluster.ids() {
             let title = match self {
-                Play::Upgrade => format!("broker {id} from {KAFKA_OLD} to {KAFKA_NEW}"),
+                Play::Upgrade => format!("broker {id}: {KAFKA_OLD} → {KAFKA_NEW}"),
                 Play::Kill => format!("broker {id} killed"),
                 Play::BlackHole => format!("broker {id} silent"),
                 Play::AllDown => continue,
