@@ -59,31 +59,30 @@ final class SteadyProducer {
         return new ProducerRecord<>(steady.topic, steady.partition(number), null, steady.value(number));
     }
 
-    private record Sent(long number, Future<RecordMetadata> metadata) {}
-
     private void transactions() throws InterruptedException {
         producer.initTransactions();
         for (long transaction = 1; steady.goesOn(); transaction++) {
-            List<Sent> sent = new ArrayList<>();
+            List<Long> numbers = new ArrayList<>();
+            List<Future<RecordMetadata>> sent = new ArrayList<>();
             try {
                 producer.beginTransaction();
                 for (int n = 0; n < TRANSACTION_RECORDS; n++) {
                     steady.untilDue();
-                    long number = steady.take();
-                    sent.add(new Sent(number, producer.send(record(number))));
+                    numbers.add(steady.take());
+                    sent.add(producer.send(record(numbers.get(n))));
                 }
                 if (transaction % ABORTED == 0) {
                     producer.abortTransaction();
-                    sent.forEach(record -> steady.aborted(record.number()));
+                    numbers.forEach(steady::aborted);
                     continue;
                 }
                 producer.commitTransaction();
-                for (Sent record : sent) {
-                    RecordMetadata metadata = record.metadata().get();
-                    steady.acknowledged(record.number(), metadata.partition(), metadata.offset());
+                for (int n = 0; n < TRANSACTION_RECORDS; n++) {
+                    RecordMetadata metadata = sent.get(n).get();
+                    steady.acknowledged(numbers.get(n), metadata.partition(), metadata.offset());
                 }
             } catch (Exception thrown) {
-                sent.forEach(record -> steady.failed(record.number(), thrown));
+                numbers.forEach(number -> steady.failed(number, thrown));
                 giveUp(thrown);
             }
         }
