@@ -59,42 +59,67 @@ impl Library {
         }
     }
 
-    /// Its program, without arguments.
-    fn program(self) -> Result<Tool> {
+    /// Its program of this purpose, without arguments.
+    pub(crate) fn program(self, purpose: Purpose) -> Result<Tool> {
         match self {
             Library::Java => {
                 let classes = place::java_client();
                 let path = format!("{}:{}", classes.display(), Dist::fetch(KAFKA_NEW)?.class_path());
                 let jvm = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xmx192m"];
-                exists(&classes.join("Load.class"))?;
-                Ok(Tool::program(self.name(), java()).args(&jvm).args(&["-cp", &path, "Load"]))
+                let class = match purpose {
+                    Purpose::Load => "Load",
+                    Purpose::Steady => "Steady",
+                };
+                exists(&classes.join(format!("{class}.class")))?;
+                Ok(Tool::program(self.name(), java()).args(&jvm).args(&["-cp", &path, class]))
             }
-            Library::Librdkafka => self.python("load_confluent_kafka.py"),
-            Library::KafkaPython => self.python("load_kafka_python.py"),
-            Library::Aiokafka => self.python("load_aiokafka.py"),
+            Library::Librdkafka => self.python(purpose, "confluent_kafka"),
+            Library::KafkaPython => self.python(purpose, "kafka_python"),
+            Library::Aiokafka => self.python(purpose, "aiokafka"),
             Library::KafkaJs => {
                 let modules = place::node_modules();
                 exists(&modules)?;
                 let found = format!("NODE_PATH={}", modules.display());
-                let script = place::clients_source().join("node/load.js");
+                let script = place::clients_source().join(format!("node/{}.js", purpose.name()));
                 Ok(Tool::program(self.name(), "env")
                     .args(&[&found, "node"])
                     .args(&[&script.to_string_lossy()]))
             }
             Library::FranzGo | Library::Sarama => {
-                let program = place::go_clients().join(self.name());
+                let program = place::go_clients().join(match purpose {
+                    Purpose::Load => self.name().to_owned(),
+                    Purpose::Steady => format!("steady-{}", self.name()),
+                });
                 exists(&program)?;
                 Ok(Tool::program(self.name(), program))
             }
         }
     }
 
-    fn python(self, script: &str) -> Result<Tool> {
+    fn python(self, purpose: Purpose, module: &str) -> Result<Tool> {
         let python = place::python();
         exists(&python)?;
-        let script = place::clients_source().join("python").join(script);
+        let script = place::clients_source().join(format!("python/{}_{module}.py", purpose.name()));
         // Without what Python would leave beside the sources.
         Ok(Tool::program(self.name(), python).args(&["-B", &script.to_string_lossy()]))
+    }
+}
+
+/// What the programs on a library are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// So much as fast as it can.
+    Load,
+    /// Little, and on and on.
+    Steady,
+}
+
+impl Purpose {
+    const fn name(self) -> &'static str {
+        match self {
+            Purpose::Load => "load",
+            Purpose::Steady => "steady",
+        }
     }
 }
 
@@ -131,10 +156,20 @@ impl Client {
         self.load("consume", topic, records).option("--group", group)
     }
 
-    fn load(&self, mode: &str, topic: &str, records: u64) -> Load {
+    /// Its library.
+    pub fn library(&self) -> Library {
+        self.library
+    }
+
+    /// What every program is told first.
+    pub(crate) fn arguments(&self, mode: &str, topic: &str) -> Vec<String> {
         let (user, password) =
             self.user.as_ref().map_or(("-", "-"), |(user, password)| (user.as_str(), password.as_str()));
-        let arguments = [mode, &self.bootstrap, user, password, topic].map(str::to_owned).to_vec();
+        [mode, &self.bootstrap, user, password, topic].map(str::to_owned).to_vec()
+    }
+
+    fn load(&self, mode: &str, topic: &str, records: u64) -> Load {
+        let arguments = self.arguments(mode, topic);
         let load = Load { library: self.library, arguments, deadline: DEADLINE, stays: Duration::ZERO };
         load.option("--records", &records.to_string())
     }
@@ -176,7 +211,7 @@ impl Load {
         let load = self.clone().option("--deadline-seconds", &self.deadline.as_secs_f64().to_string());
         let arguments: Vec<&str> = load.arguments.iter().map(String::as_str).collect();
         let limit = load.deadline + load.stays + GRACE;
-        Ok(Loading(load.library.program()?.args(&arguments).limit(limit).begin()?))
+        Ok(Loading(load.library.program(Purpose::Load)?.args(&arguments).limit(limit).begin()?))
     }
 
     /// Does it to its end.

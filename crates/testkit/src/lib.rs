@@ -1,5 +1,5 @@
-//! For tests only: real Kafka clusters, scripted brokers, started gateways, certificates, and a tap that
-//! searches what clients are told.
+//! For tests only: real Kafka clusters, scripted brokers, started gateways, certificates, clients that go on while brokers come
+//! and go, and a tap that searches what clients are told.
 //!
 //! Nothing in here depends on the crates under test, so that a mistake of theirs cannot repeat itself in the check.
 
@@ -14,13 +14,14 @@ pub mod place;
 pub mod raw;
 pub mod redis;
 pub mod scripted;
+pub mod steady;
 pub mod wait;
 
 pub use certs::Certs;
 pub use clients::{Client, Library, Load};
 pub use free_ports::FreePorts;
 pub use gateway::{Gateway, GatewayConfig};
-pub use kafka::{Advertise, KafkaCluster, Output, SaslPlain, Spec, Tool};
+pub use kafka::{Advertise, KafkaCluster, NewTopic, Output, SaslPlain, Spec, Tool};
 pub use leak::Tap;
 pub use raw::RawClient;
 pub use redis::Redis;

@@ -5,8 +5,8 @@ use std::{env, ffi::OsString};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use testkit::place;
 pub(crate) use testkit::place::Breadth;
-use testkit::{KAFKA_NEW, KAFKA_OLD, kafka, place};
 
 use crate::provide;
 
@@ -21,15 +21,7 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(options: &Options, breadth: Breadth) -> Result<()> {
-    provide::programs()?;
-    provide::python()?;
-    provide::node()?;
-    provide::go()?;
-    // Here, so that no test's time is spent on the network.
-    for version in [KAFKA_OLD, KAFKA_NEW] {
-        kafka::Dist::fetch(version)?;
-    }
-    provide::java()?;
+    provide::everything()?;
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.current_dir(place::workspace()).arg("test");

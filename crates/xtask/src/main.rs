@@ -4,6 +4,7 @@ mod bench;
 mod check;
 mod kafka;
 mod provide;
+mod rolling_upgrade;
 mod tidy;
 
 use std::process::ExitCode;
@@ -28,6 +29,8 @@ enum Task {
     Matrix(check::Options),
     /// Measures the gateway beside other relays of the same work.
     Bench(bench::Options),
+    /// Upgrades a cluster under the load of every client library, without and with the gateway, and judges what they saw.
+    RollingUpgrade(rolling_upgrade::Options),
     /// Checks what style and architecture promise.
     Tidy,
 }
@@ -38,6 +41,7 @@ fn main() -> ExitCode {
         Task::Test(options) => check::run(&options, check::Breadth::Covering),
         Task::Matrix(options) => check::run(&options, check::Breadth::Full),
         Task::Bench(options) => bench::run(&options),
+        Task::RollingUpgrade(options) => rolling_upgrade::run(&options),
         Task::Tidy => tidy::run(),
     };
     match ended {

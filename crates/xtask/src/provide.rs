@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
-use testkit::{KAFKA_NEW, kafka, place};
+use testkit::{KAFKA_NEW, KAFKA_OLD, kafka, place};
 
 const JDK_MIN: u32 = 17;
 /// The first Go that gets a newer one by itself when a module asks for it.
@@ -45,8 +45,21 @@ const NEEDS: [Need; 9] = [
     },
 ];
 
+/// All of it; what is there already costs a moment.
+pub(crate) fn everything() -> Result<()> {
+    programs()?;
+    python()?;
+    node()?;
+    go()?;
+    // Here, so that no test's time is spent on the network.
+    for version in [KAFKA_OLD, KAFKA_NEW] {
+        kafka::Dist::fetch(version)?;
+    }
+    java()
+}
+
 /// Finds or installs every program.
-pub(crate) fn programs() -> Result<()> {
+fn programs() -> Result<()> {
     let missing: Vec<&Need> = NEEDS.iter().filter(|need| !(need.met)()).collect();
     if missing.is_empty() {
         return Ok(());
@@ -74,7 +87,7 @@ pub(crate) fn programs() -> Result<()> {
 }
 
 /// Makes the virtual environment with the clients of `PyPI`, once per list of clients.
-pub(crate) fn python() -> Result<()> {
+fn python() -> Result<()> {
     let python = place::python();
     let home = place::target().join("python");
     let mark = home.join("clients");
@@ -94,7 +107,7 @@ pub(crate) fn python() -> Result<()> {
 }
 
 /// Installs the clients of npm, once per list of clients.
-pub(crate) fn node() -> Result<()> {
+fn node() -> Result<()> {
     let modules = place::node_modules();
     let home = modules.parent().context("no directory above the modules of npm")?;
     let source = place::clients_source().join("node");
@@ -114,7 +127,7 @@ pub(crate) fn node() -> Result<()> {
 }
 
 /// Builds the programs in Go, which keeps what has not changed.
-pub(crate) fn go() -> Result<()> {
+fn go() -> Result<()> {
     let home = place::go_clients();
     fs::create_dir_all(&home)?;
     let mut go = Command::new("go");
@@ -124,19 +137,23 @@ pub(crate) fn go() -> Result<()> {
     must(&mut go, "go build")
 }
 
-/// Compiles the load on Java's own client, once per text.
-pub(crate) fn java() -> Result<()> {
+/// Compiles the programs on Java's own client that are not a test's own, once per text.
+fn java() -> Result<()> {
     let home = place::java_client();
-    let source = place::clients_source().join("java/Load.java");
-    let text = fs::read_to_string(&source)?;
-    let made = format!("{KAFKA_NEW}\n{text}");
+    let source = place::clients_source().join("java");
+    let files = ["Load.java", "Steady.java", "SteadyConsumer.java", "SteadyProducer.java"];
+    let files = files.map(|file| source.join(file));
+    let mut made = KAFKA_NEW.to_owned();
+    for file in &files {
+        made += &fs::read_to_string(file)?;
+    }
     let mark = home.join("source");
     if fs::read_to_string(&mark).is_ok_and(|before| before == made) {
         return Ok(());
     }
     fs::create_dir_all(&home)?;
     let mut javac = Command::new(javac());
-    javac.args(["-cp", &kafka::Dist::fetch(KAFKA_NEW)?.class_path(), "-d"]).arg(&home).arg(source);
+    javac.args(["-cp", &kafka::Dist::fetch(KAFKA_NEW)?.class_path(), "-d"]).arg(&home).args(&files);
     must(&mut javac, "javac")?;
     Ok(fs::write(mark, made)?)
 }

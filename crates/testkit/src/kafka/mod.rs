@@ -5,10 +5,12 @@
 //! brokers; `CONTROLLER`.
 
 mod dist;
+mod lives;
 mod node;
 mod plan;
 mod ready;
 mod tool;
+mod topics;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -21,6 +23,7 @@ use anyhow::{Context, Result, bail};
 pub use dist::{Dist, java};
 pub use plan::{Advertise, NodePlan, NodeTls, Plan, SaslPlain, Spec};
 pub use tool::{Output, Running, Tool, class_of};
+pub use topics::NewTopic;
 
 use crate::free_ports::FreePorts;
 use crate::leash::Leash;
@@ -93,56 +96,6 @@ impl KafkaCluster {
             .collect();
         let nodes = Mutex::new(Nodes { plan, processes, leash: None });
         Ok(KafkaCluster { directory: directory.to_path_buf(), nodes, ports: None })
-    }
-
-    /// Kills every node at once. Data stays.
-    pub fn kill_all(&self) -> Result<()> {
-        self.ids().into_iter().try_for_each(|id| self.kill_node(id))
-    }
-
-    /// Ends a node as its operator would: leadership moves away first. Returns when its process is gone.
-    pub fn stop_node(&self, id: i32) -> Result<()> {
-        self.end(id, Process::stop)
-    }
-
-    /// SIGKILL. Returns when the process is gone; the cluster will notice by itself later.
-    pub fn kill_node(&self, id: i32) -> Result<()> {
-        self.end(id, Process::kill)
-    }
-
-    fn end(&self, id: i32, how: impl Fn(&mut Process) -> Result<()>) -> Result<()> {
-        // Taken out, so that the lock is not held while a node stops.
-        let Some(mut process) = self.lock().processes.remove(&id) else { return Ok(()) };
-        how(&mut process)?;
-        let mut nodes = self.lock();
-        if let Some(leash) = &mut nodes.leash {
-            leash.release(process.pid())?;
-        }
-        self.set_pid(&mut nodes, id, None)
-    }
-
-    /// Starts a node that was ended, with the data it had. Returns when the cluster is whole again.
-    pub fn start_node(&self, id: i32) -> Result<()> {
-        self.start_node_as(id, None, None)
-    }
-
-    /// The same with another version of Kafka or another port of its `CLIENT` listener.
-    pub fn start_node_as(&self, id: i32, version: Option<&str>, client_port: Option<u16>) -> Result<()> {
-        {
-            let mut nodes = self.lock();
-            if nodes.processes.contains_key(&id) {
-                bail!("node {id} runs already");
-            }
-            let node = nodes.plan.nodes.get_mut(&id).with_context(|| format!("there is no node {id}"))?;
-            if let Some(version) = version {
-                version.clone_into(&mut node.version);
-            }
-            if let Some(port) = client_port {
-                node.client_port = port;
-            }
-        }
-        self.launch(id)?;
-        self.wait_ready()
     }
 
     fn launch(&self, id: i32) -> Result<()> {
@@ -303,6 +256,16 @@ impl KafkaCluster {
     fn lock(&self) -> MutexGuard<'_, Nodes> {
         // A test that panicked must not keep others from stopping nodes.
         self.nodes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for KafkaCluster {
+    fn drop(&mut self) {
+        let nodes = self.nodes.get_mut().unwrap_or_else(PoisonError::into_inner);
+        // The leash kills; waiting here leaves nothing in the process table. Without a leash they go on.
+        if nodes.leash.take().is_some() {
+            nodes.processes.values_mut().for_each(Process::reap);
+        }
     }
 }
 

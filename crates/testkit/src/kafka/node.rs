@@ -182,6 +182,25 @@ impl Process {
         }
     }
 
+    /// SIGSTOP.
+    pub(super) fn freeze(&mut self) -> Result<()> {
+        self.signal(Signal::STOP)
+    }
+
+    /// SIGCONT.
+    pub(super) fn thaw(&mut self) -> Result<()> {
+        self.signal(Signal::CONT)
+    }
+
+    /// Waits for one that was killed.
+    pub(super) fn reap(&mut self) {
+        if let Process::Ours(child) = self
+            && let Err(error) = child.wait()
+        {
+            eprintln!("node: {error}");
+        }
+    }
+
     fn signal(&mut self, signal: Signal) -> Result<()> {
         if self.ended()?.is_some() {
             return Ok(());

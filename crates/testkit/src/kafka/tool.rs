@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -23,8 +23,17 @@ pub struct Tool {
     name: String,
     program: OsString,
     arguments: Vec<OsString>,
-    input: Vec<u8>,
+    input: Input,
     limit: Duration,
+}
+
+/// What standard input holds.
+#[derive(Debug)]
+enum Input {
+    /// This, and then it ends.
+    Bytes(Vec<u8>),
+    /// Nothing, until it ends.
+    Held,
 }
 
 /// How a tool ended and what it said.
@@ -70,7 +79,7 @@ impl Tool {
             name: name.to_owned(),
             program: program.into(),
             arguments: Vec::new(),
-            input: Vec::new(),
+            input: Input::Bytes(Vec::new()),
             limit: LIMIT,
         }
     }
@@ -93,7 +102,14 @@ impl Tool {
     /// What standard input holds; nothing unless told otherwise.
     #[must_use]
     pub fn input(mut self, input: impl Into<Vec<u8>>) -> Tool {
-        self.input = input.into();
+        self.input = Input::Bytes(input.into());
+        self
+    }
+
+    /// Standard input holds nothing, and ends with [`Running::close_input`]: for programs that go on until then.
+    #[must_use]
+    pub fn hold_input(mut self) -> Tool {
+        self.input = Input::Held;
         self
     }
 
@@ -116,12 +132,17 @@ impl Tool {
         command.args(&self.arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = leash.spawn(&mut command)?;
         let mut stdin = child.stdin.take().context("no stdin")?;
-        let input = self.input;
-        // A tool that does not read to the end breaks the pipe, which is its right.
-        thread::spawn(move || drop(stdin.write_all(&input)));
+        let stdin = match self.input {
+            Input::Held => Some(stdin),
+            Input::Bytes(input) => {
+                // A tool that does not read to the end breaks the pipe, which is its right.
+                thread::spawn(move || drop(stdin.write_all(&input)));
+                None
+            }
+        };
         let stdout = child.stdout.take().map(collect);
         let stderr = child.stderr.take().map(collect);
-        Ok(Running { name: self.name, limit: self.limit, child, stdout, stderr, leash: Some(leash) })
+        Ok(Running { name: self.name, limit: self.limit, child, stdin, stdout, stderr, leash: Some(leash) })
     }
 }
 
@@ -131,6 +152,8 @@ pub struct Running {
     name: String,
     limit: Duration,
     child: Child,
+    /// Where it is held.
+    stdin: Option<ChildStdin>,
     stdout: Option<JoinHandle<String>>,
     stderr: Option<JoinHandle<String>>,
     leash: Option<Leash>,
@@ -141,6 +164,11 @@ impl Running {
     pub fn terminate(&self) -> Result<()> {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).context("cannot signal a tool")
+    }
+
+    /// Ends its standard input, where that was held.
+    pub fn close_input(&mut self) {
+        self.stdin = None;
     }
 
     /// Whether it still runs.
