@@ -113,7 +113,15 @@ mod tests {
         );
         assert_eq!(request_prefix(&FLEXIBLE[..7]), None);
         let whole = request_head(FLEXIBLE, true).unwrap().unwrap();
-        assert_eq!(whole, RequestHead { client_id: Some(b"me"), client_id_at: 10..12, body_at: 16 });
+        assert_eq!(
+            whole,
+            RequestHead {
+                client_id: Some(b"me"),
+                client_id_field: b"\0\x02me",
+                client_id_at: 10..12,
+                body_at: 16
+            }
+        );
         for end in 0..16 {
             assert_eq!(request_head(&FLEXIBLE[..end], true), Ok(None), "{end}");
         }
@@ -124,7 +132,10 @@ mod tests {
     #[test]
     fn a_null_client_id_has_an_empty_place() {
         let head = request_head(b"\0\x03\0\x01\0\0\0\x07\xff\xff", false).unwrap().unwrap();
-        assert_eq!(head, RequestHead { client_id: None, client_id_at: 10..10, body_at: 10 });
+        assert_eq!(
+            head,
+            RequestHead { client_id: None, client_id_field: b"\xff\xff", client_id_at: 10..10, body_at: 10 }
+        );
     }
 
     #[test]
