@@ -5,7 +5,10 @@ use std::collections::VecDeque;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
+use wire::meter::Echo;
 use wire::{Api, CorrelationId};
+
+use crate::kept::{KEPT_BYTES_MAX, Keep, Kept, Look};
 
 /// Bytes of the gateway's own answers that may wait; a client that asks on without reading gets no further.
 const HELD_BYTES_MAX: usize = 1024 * 1024;
@@ -22,6 +25,17 @@ pub enum Treatment {
     MaskConfigs,
 }
 
+/// How far a question has left for its broker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    /// No byte of it; or it has all of its bytes yet, so that it can leave again.
+    Not,
+    /// Some bytes, but not the last one, and they are gone: the broker has done nothing.
+    Partly,
+    /// All of it: nobody knows what the broker has done.
+    Wholly,
+}
+
 /// A forwarded request whose answer the broker owes.
 #[derive(Debug, Clone, Copy)]
 pub struct Asked {
@@ -35,6 +49,12 @@ pub struct Asked {
     pub treatment: Treatment,
     /// Whether it holds slots of limits until it is answered.
     pub slotted: bool,
+    /// What is kept of it.
+    pub keep: Keep,
+    /// How far it has left for the broker.
+    pub left: Left,
+    /// How often it was sent again.
+    pub repeats: u8,
     /// When the request's first bytes were read.
     pub read_at: Instant,
     /// When the request's last byte left for the broker; until then equal to `read_at`.
@@ -50,6 +70,14 @@ pub enum Owed {
     ByGateway(Vec<u8>),
 }
 
+/// What becomes of a question whose broker is gone.
+pub enum Fate {
+    /// It waits for a broker.
+    Waits,
+    /// The gateway answers: a whole frame, with its size.
+    Answered(Vec<u8>),
+}
+
 /// The queue of what is owed, bounded by `max`. It outlives the broker's half of a connection.
 pub struct InFlight {
     owed: RefCell<VecDeque<Owed>>,
@@ -59,6 +87,8 @@ pub struct InFlight {
     answering: Cell<bool>,
     /// Bytes of the gateway's own answers in the queue.
     held: Cell<usize>,
+    /// What is kept of the questions to brokers.
+    kept: RefCell<Kept>,
     max: usize,
     waiting: RefCell<Option<Waker>>,
 }
@@ -71,6 +101,7 @@ impl InFlight {
             popped: Cell::new(0),
             answering: Cell::new(false),
             held: Cell::new(0),
+            kept: RefCell::default(),
             max,
             waiting: RefCell::new(None),
         }
@@ -88,7 +119,9 @@ impl InFlight {
 
     /// True when another question must wait.
     pub fn is_full(&self) -> bool {
-        self.len() >= self.max || self.held.get() >= HELD_BYTES_MAX
+        self.len() >= self.max
+            || self.held.get() >= HELD_BYTES_MAX
+            || self.kept.borrow().bytes() >= KEPT_BYTES_MAX
     }
 
     /// Notes what is owed, before the question goes out. The caller has asked [`InFlight::is_full`].
@@ -104,13 +137,60 @@ impl InFlight {
         self.popped.get() + self.len() as u64
     }
 
-    /// Notes that every question from `first` on has left for the broker at `now`.
-    pub fn sent(&self, first: u64, now: Instant) {
-        let skip = usize::try_from(first.saturating_sub(self.popped.get())).unwrap_or(usize::MAX);
-        for owed in self.owed.borrow_mut().iter_mut().skip(skip) {
+    /// Notes that every question from `first` on has left for the broker at `now`, those before `end` wholly.
+    pub fn sent(&self, first: u64, end: u64, now: Instant) {
+        let place = |name: u64| usize::try_from(name.saturating_sub(self.popped.get())).unwrap_or(usize::MAX);
+        let (skip, end) = (place(first), place(end));
+        for (at, owed) in self.owed.borrow_mut().iter_mut().enumerate().skip(skip) {
             if let Owed::ByBroker(asked) = owed {
                 asked.sent_at = now;
+                if at < end {
+                    asked.left = Left::Wholly;
+                }
             }
+        }
+    }
+
+    /// Notes which questions left wholly before their broker was lost: the one named `first` if `with_first`, then those
+    /// with these correlation ids. Others in between have nobody who waits. Gives the name of the next one.
+    pub fn left(&self, first: u64, with_first: bool, correlations: &[CorrelationId], now: Instant) -> u64 {
+        let mut name = first;
+        if with_first {
+            self.with_asked(name, |asked| asked.left = Left::Wholly);
+            name += 1;
+        }
+        for correlation in correlations {
+            let is_its = self.with_asked(name, |asked| {
+                let is_its = asked.correlation == *correlation;
+                if is_its {
+                    asked.left = Left::Wholly;
+                    asked.sent_at = now;
+                }
+                is_its
+            });
+            name += u64::from(is_its == Some(true));
+        }
+        name
+    }
+
+    /// Notes that what had left for a broker that is gone has left for another one.
+    pub fn sent_again(&self, now: Instant) {
+        for owed in self.owed.borrow_mut().iter_mut() {
+            if let Owed::ByBroker(asked) = owed
+                && asked.left != Left::Not
+            {
+                asked.left = Left::Wholly;
+                asked.sent_at = now;
+            }
+        }
+    }
+
+    /// The question of this name, if a broker owes its answer.
+    pub fn with_asked<T>(&self, name: u64, look: impl FnOnce(&mut Asked) -> T) -> Option<T> {
+        let at = usize::try_from(name.checked_sub(self.popped.get())?).ok()?;
+        match self.owed.borrow_mut().get_mut(at)? {
+            Owed::ByBroker(asked) => Some(look(asked)),
+            Owed::ByGateway(_) => None,
         }
     }
 
@@ -147,9 +227,67 @@ impl InFlight {
 
     /// Takes what the broker owed at the front: its answer has begun.
     pub fn pop_asked(&self) {
-        if self.owed.borrow_mut().pop_front_if(|owed| matches!(owed, Owed::ByBroker(_))).is_some() {
+        let asked = self.owed.borrow_mut().pop_front_if(|owed| matches!(owed, Owed::ByBroker(_)));
+        if let Some(Owed::ByBroker(asked)) = asked {
+            self.kept.borrow_mut().pop(asked.keep);
             self.has_popped();
         }
+    }
+
+    /// Keeps bytes of the question that is pushed next.
+    pub fn keep(&self, parts: [&[u8]; 2]) {
+        self.kept.borrow_mut().push_bytes(parts);
+    }
+
+    /// Keeps room for what the question that is pushed next will have named,
+    pub fn keep_names(&self) {
+        self.kept.borrow_mut().push_names(None);
+    }
+
+    /// which is known now.
+    pub fn fill_names(&self, names: Box<Echo>) {
+        self.kept.borrow_mut().fill_names(names);
+    }
+
+    /// Lets `judge` decide what becomes of every question to a broker, in their order. What it fails with is passed on,
+    /// and the queue is of no use any more.
+    pub fn judge<E>(
+        &self,
+        mut judge: impl FnMut(u64, &mut Asked, Look<'_>) -> Result<Fate, E>,
+    ) -> Result<(), E> {
+        let old = std::mem::take(&mut *self.kept.borrow_mut());
+        let mut looks = old.reader();
+        let mut kept = self.kept.borrow_mut();
+        for (at, owed) in self.owed.borrow_mut().iter_mut().enumerate() {
+            let Owed::ByBroker(asked) = owed else { continue };
+            let look = looks.next(asked.keep);
+            match judge(self.popped.get() + at as u64, asked, look)? {
+                Fate::Waits => match look {
+                    Look::Bytes(bytes) => kept.push_bytes([bytes, &[]]),
+                    Look::Names(names) => kept.push_names(names.cloned().map(Box::new)),
+                    Look::Nothing => {}
+                },
+                Fate::Answered(answer) => {
+                    self.held.set(self.held.get() + answer.len());
+                    *owed = Owed::ByGateway(answer);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The frames that have to be sent again, in their order: those that left for a broker that is gone.
+    pub fn to_send_again(&self) -> Vec<u8> {
+        let kept = self.kept.borrow();
+        let mut looks = kept.reader();
+        let mut frames = Vec::new();
+        for owed in self.owed.borrow().iter() {
+            let Owed::ByBroker(asked) = owed else { continue };
+            if let (Look::Bytes(frame), Left::Partly | Left::Wholly) = (looks.next(asked.keep), asked.left) {
+                frames.extend_from_slice(frame);
+            }
+        }
+        frames
     }
 
     fn has_popped(&self) {
@@ -174,8 +312,11 @@ impl InFlight {
     /// Gives the memory of a ring that a burst has grown back, for a connection that has nothing to do.
     pub fn release_if_empty(&self) {
         let mut owed = self.owed.borrow_mut();
-        if owed.is_empty() && owed.capacity() > RING_KEPT {
-            *owed = VecDeque::new();
+        if owed.is_empty() {
+            self.kept.borrow_mut().release();
+            if owed.capacity() > RING_KEPT {
+                *owed = VecDeque::new();
+            }
         }
     }
 

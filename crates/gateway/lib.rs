@@ -15,6 +15,7 @@ pub mod ended;
 pub mod fleet;
 pub mod frames;
 pub mod in_flight;
+pub mod kept;
 pub mod limits;
 pub mod listener;
 pub mod live;

@@ -31,7 +31,7 @@ use charge::observed;
 pub use charged::Charged;
 pub use clock::Clock;
 use clock::nanos;
-pub use meter::Metered;
+pub use meter::{Listening, Metered};
 use names::Named;
 pub use pause::Pause;
 

@@ -95,6 +95,15 @@ impl Intake {
         }
     }
 
+    /// Says that the first `n` of the ready bytes have gone, or go nowhere.
+    pub fn gone_first(&mut self, n: usize) {
+        debug_assert!(n <= self.ready - self.start);
+        self.start += n;
+        if self.start == self.end {
+            *self = Self::default();
+        }
+    }
+
     /// Takes the first `n` bytes of the rest out, which go on in another form or not at all. None may be ready.
     pub fn take_out(&mut self, n: usize) {
         debug_assert!(self.start == self.ready);

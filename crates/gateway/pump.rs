@@ -4,6 +4,7 @@
 //! reload), [`requests`] (client to broker) and [`responses`] (broker to client). The order carries meaning: what
 //! `requests` notes as owed is seen by `responses` in the same poll, so that it needs no wake-up.
 
+mod mend;
 mod requests;
 mod responses;
 mod watch;
@@ -14,12 +15,13 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use self::mend::{Mending, Writing, Wrote};
+
 use crate::alarm::Alarm;
 use crate::conn::Session;
 use crate::ended::{Ended, Side, Why};
 use crate::in_flight::InFlight;
 use crate::stream::Stream;
-use crate::upstream;
 
 /// One connection's pump.
 pub struct Pump {
@@ -28,6 +30,30 @@ pub struct Pump {
     /// The broker's half; absent until the first request that needs it.
     broker: RefCell<Option<Rc<Stream>>>,
     in_flight: InFlight,
+    /// Brokers' halves that were lost,
+    losses: Cell<u32>,
+    /// and whether another one is looked for.
+    mending: Cell<Mending>,
+    /// Whether something has changed that a part of the connection waits for which was polled before.
+    stir: Cell<bool>,
+    /// Bytes of frames that have begun to pass and not left yet,
+    due: Cell<usize>,
+    /// and of them those of the frame whose beginning has left.
+    rest: Cell<usize>,
+    /// Whether a broker owes the answer to that frame.
+    rest_is_owed: Cell<bool>,
+    /// Whether a broker owes the answer to the last frame that began to pass.
+    is_owed: Cell<bool>,
+    /// The first question that has not left, by its name.
+    first_unsent: Cell<u64>,
+    /// Whether bytes for the broker are being written, or wait for one,
+    writing: Cell<Writing>,
+    /// and whether more of the last frame among them is to come.
+    is_open: Cell<bool>,
+    /// Whether the rest of the frame that passes is of no use: its broker is gone,
+    cut: Cell<bool>,
+    /// and whether that rest is being read.
+    is_swallowing: Cell<bool>,
     /// When bytes last moved in either direction.
     moved_at: Cell<Instant>,
     /// Since when a peer has taken none of the bytes held for it.
@@ -77,6 +103,18 @@ impl Pump {
             client,
             broker: RefCell::new(None),
             in_flight,
+            losses: Cell::new(0),
+            mending: Cell::new(Mending::Not),
+            stir: Cell::new(false),
+            due: Cell::new(0),
+            rest: Cell::new(0),
+            rest_is_owed: Cell::new(false),
+            is_owed: Cell::new(false),
+            first_unsent: Cell::new(0),
+            writing: Cell::new(Writing::Not),
+            is_open: Cell::new(false),
+            cut: Cell::new(false),
+            is_swallowing: Cell::new(false),
             moved_at: Cell::new(Instant::now()),
             stalled: [Cell::new(None), Cell::new(None)],
             draining: Cell::new(None),
@@ -92,15 +130,35 @@ impl Pump {
             let mut watch = pin!(self.watch());
             let mut requests = pin!(self.requests(early));
             let mut responses = pin!(self.responses());
+            let mut mend = None;
             // In this order with a reason: see the module's words. The first that ends, ends the connection.
             std::future::poll_fn(|cx| {
-                if let Poll::Ready(ended) = alarm.poll(cx, watch.as_mut()) {
-                    return Poll::Ready(ended);
+                loop {
+                    if let Poll::Ready(ended) = alarm.poll(cx, watch.as_mut()) {
+                        return Poll::Ready(ended);
+                    }
+                    if let Poll::Ready(ended) = requests.as_mut().poll(cx) {
+                        return Poll::Ready(ended);
+                    }
+                    if self.mending.get() == Mending::Wanted {
+                        // Boxed, so that a connection whose broker is there does not carry it.
+                        let mending = mend.get_or_insert_with(|| Box::pin(self.mend()));
+                        match mending.as_mut().poll(cx) {
+                            Poll::Ready(Ok(())) => {
+                                mend = None;
+                                self.stir.set(true);
+                            }
+                            Poll::Ready(Err(ended)) => return Poll::Ready(ended),
+                            Poll::Pending => {}
+                        }
+                    }
+                    if let Poll::Ready(ended) = responses.as_mut().poll(cx) {
+                        return Poll::Ready(ended);
+                    }
+                    if !self.stir.replace(false) {
+                        return Poll::Pending;
+                    }
                 }
-                if let Poll::Ready(ended) = requests.as_mut().poll(cx) {
-                    return Poll::Ready(ended);
-                }
-                responses.as_mut().poll(cx)
             })
             .await
         };
@@ -137,20 +195,37 @@ impl Pump {
 
     /// Writes all of `bytes` to `peer`, noting when it stops taking them. Not cancel-safe; runs to its end or the
     /// connection's.
-    async fn write(&self, peer: &Stream, towards: Towards, mut bytes: &[u8]) -> std::io::Result<()> {
+    async fn write(&self, peer: &Stream, towards: Towards, bytes: &[u8]) -> std::io::Result<()> {
+        self.write_some(peer, towards, bytes).await.map_err(|(_, error)| error)
+    }
+
+    /// As [`Self::write`]; where it fails, it says how many bytes had left.
+    async fn write_some(
+        &self,
+        peer: &Stream,
+        towards: Towards,
+        mut bytes: &[u8],
+    ) -> Result<(), (usize, std::io::Error)> {
+        let all = bytes.len();
+        let losses = self.losses.get();
         let stalled = &self.stalled[towards as usize];
         while !bytes.is_empty() {
-            let n = std::future::poll_fn(|cx| {
+            let wrote = std::future::poll_fn(|cx| {
+                if matches!(towards, Towards::Broker) && self.losses.get() != losses {
+                    return Poll::Ready(Err(std::io::ErrorKind::NotConnected.into()));
+                }
                 let polled = peer.poll_write(cx, bytes);
                 if polled.is_pending() && stalled.get().is_none() {
                     stalled.set(Some(Instant::now()));
                 }
                 polled
             })
-            .await?;
-            if n == 0 {
-                return Err(std::io::ErrorKind::WriteZero.into());
-            }
+            .await;
+            let n = match wrote {
+                Ok(0) => return Err((all - bytes.len(), std::io::ErrorKind::WriteZero.into())),
+                Ok(n) => n,
+                Err(error) => return Err((all - bytes.len(), error)),
+            };
             if stalled.get().is_some() {
                 stalled.set(None);
                 self.moved_at.set(Instant::now());
@@ -167,7 +242,7 @@ impl Pump {
         })
         .await;
         stalled.set(None);
-        flushed
+        flushed.map_err(|error| (all, error))
     }
 
     /// Writes to the client and counts.
@@ -179,28 +254,27 @@ impl Pump {
             .map_err(|error| Ended::client(Why::Io).because(error))
     }
 
-    /// Writes to the broker, which is dialled first if there is none yet, and counts.
-    async fn to_broker(&self, bytes: &[u8]) -> Result<(), Ended> {
-        if bytes.is_empty() {
-            return Ok(());
-        }
-        let present = self.broker.borrow().clone();
-        let broker = match present {
-            Some(broker) => broker,
-            None => self.dial().await?,
-        };
+    /// Writes to the broker, which is looked for if there is none, and counts.
+    async fn to_broker(&self, bytes: &[u8]) -> Wrote {
+        let Some(broker) = self.broker().await else { return Wrote::GaveUp };
         self.session.counts.to_broker(bytes.len());
-        self.write(&broker, Towards::Broker, bytes)
-            .await
-            .map_err(|error| Ended::broker(Why::Io).because(error))
+        self.writing.set(Writing::On);
+        let wrote = self.write_some(&broker, Towards::Broker, bytes).await;
+        self.writing.set(Writing::Not);
+        match wrote {
+            Ok(()) => Wrote::All,
+            Err((n, error)) => {
+                self.lose_if(&broker, &Ended::broker(Why::Io).because(error));
+                Wrote::Broke(n)
+            }
+        }
     }
 
-    /// The broker's half, made by the same code for the first time and every later one.
-    async fn dial(&self) -> Result<Rc<Stream>, Ended> {
-        let session = &self.session;
-        let stream = upstream::reach(session).await?;
-        let stream = Rc::new(stream);
-        *self.broker.borrow_mut() = Some(Rc::clone(&stream));
-        Ok(stream)
+    /// Loses the broker, unless it is another one by now.
+    fn lose_if(&self, gone: &Rc<Stream>, ended: &Ended) {
+        let is_it = self.broker.borrow().as_ref().is_some_and(|broker| Rc::ptr_eq(broker, gone));
+        if is_it {
+            self.lose(ended);
+        }
     }
 }

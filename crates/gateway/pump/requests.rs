@@ -11,11 +11,14 @@ use std::time::Instant;
 use wire::walk::{Fed, Walker};
 
 use self::begin::Begun;
+use self::limit::Heard;
 use self::reject::Rejected;
 use super::Pump;
+use super::mend::Wrote;
 use crate::ended::{Ended, Side, Why};
 use crate::frames::HEAD_CUT;
-use crate::limits::{Admission, Metered};
+use crate::in_flight::Left;
+use crate::limits::Admission;
 use crate::pool::Intake;
 
 /// Where in a frame the direction stands.
@@ -27,7 +30,9 @@ enum Frame {
     /// A Fetch request flows by, its structure followed to the tail.
     Walking { left: usize, walker: Box<Walker> },
     /// A Produce request flows by, listened to.
-    Metering { left: usize, walker: Box<Walker>, metered: Box<Metered> },
+    Metering { left: usize, heard: Box<Heard> },
+    /// The rest of a frame whose beginning went to a broker that is gone.
+    Swallowing { left: usize, heard: Option<Box<Heard>> },
     /// A Produce request that a limit rejects: nothing of it goes on, and what the answer must name is noted.
     Rejecting(Box<Rejected>),
     /// The last bytes of a Fetch request, wanted whole.
@@ -38,8 +43,6 @@ enum Frame {
 
 /// The bytes of one round that may go to the broker in one write.
 struct Run {
-    /// The first question that has not wholly left, by its name in the queue.
-    first: u64,
     /// When the round's bytes were read.
     now: Instant,
 }
@@ -151,19 +154,27 @@ impl Pump {
     async fn pass_requests(&self, intake: &mut Intake, frame: &mut Frame) -> Result<Flow, Ended> {
         let now = Instant::now();
         self.moved_at.set(now);
-        let begun = u64::from(!matches!(frame, Frame::Boundary | Frame::Gathering { .. }));
-        let mut run = Run { first: self.in_flight.next_name().saturating_sub(begun), now };
+        let mut run = Run { now };
         loop {
+            if self.cut.take() {
+                frame.swallow()?;
+                self.is_swallowing.set(true);
+            }
             let flow = match frame {
                 Frame::Passing { .. } | Frame::Walking { .. } | Frame::Tail { .. } => frame.follow(intake)?,
                 Frame::Metering { .. } => self.listen(frame, intake, run.now)?,
-                Frame::Rejecting(_) => self.reject_on(frame, intake, &mut run).await?,
+                Frame::Swallowing { .. } => self.swallow(frame, intake, run.now)?,
+                Frame::Rejecting(_) => self.reject_on(frame, intake).await?,
                 Frame::Gathering { .. } => self.gather_on(intake, frame, &mut run).await?,
                 Frame::Boundary => self.at_boundary(intake, frame, &mut run).await?,
             };
             if flow != Flow::On {
-                self.send_on(intake, &mut run).await?;
-                return Ok(flow);
+                self.is_open.set(frame.is_open());
+                self.send_on(intake).await;
+                self.is_open.set(false);
+                if !self.cut.get() {
+                    return Ok(flow);
+                }
             }
         }
     }
@@ -182,7 +193,7 @@ impl Pump {
             return Ok(Flow::More);
         }
         if self.in_flight.is_full() {
-            self.send_on(intake, run).await?;
+            self.send_on(intake).await;
             self.in_flight.space().await;
             return Ok(Flow::On);
         }
@@ -210,7 +221,7 @@ impl Pump {
     /// Adds to a frame that is answered or judged, and disposes of it once it is whole.
     async fn gather_on(&self, intake: &mut Intake, frame: &mut Frame, run: &mut Run) -> Result<Flow, Ended> {
         // What is gathered does not belong to the bytes that go out as they came.
-        self.send_on(intake, run).await?;
+        self.send_on(intake).await;
         let Frame::Gathering { left, frame: gathered } = frame else { return Ok(Flow::On) };
         let n = intake.rest().len().min(*left);
         gathered.extend_from_slice(&intake.rest()[..n]);
@@ -223,23 +234,98 @@ impl Pump {
         *frame = Frame::Boundary;
         self.gathered(gathered, run.now).await?;
         self.session.limits.dealt_with();
-        run.first = self.in_flight.next_name();
         Ok(Flow::On)
     }
 
-    /// Sends the bytes that may go, and notes that the questions of this run have left.
-    async fn send_on(&self, intake: &mut Intake, run: &mut Run) -> Result<(), Ended> {
-        if !intake.ready().is_empty() {
-            self.to_broker(intake.ready()).await?;
-            intake.gone();
-            self.in_flight.sent(run.first, Instant::now());
-            run.first = self.in_flight.next_name();
+    /// Sends the bytes that may go, and notes that their questions have left. What finds no broker in time is answered.
+    async fn send_on(&self, intake: &mut Intake) {
+        while !intake.ready().is_empty() {
+            match self.to_broker(intake.ready()).await {
+                Wrote::All => {
+                    let left = self.due.get() - intake.ready().len();
+                    intake.gone();
+                    self.due.set(left);
+                    self.rest.set(left);
+                    self.rest_is_owed.set(self.is_owed.get());
+                    let next = self.in_flight.next_name();
+                    let end = next - u64::from(left > 0 && self.is_owed.get());
+                    self.in_flight.sent(self.first_unsent.get(), end, Instant::now());
+                    self.first_unsent.set(end);
+                }
+                Wrote::Broke(n) => self.broke(intake, n),
+                Wrote::GaveUp => self.drop_ready(intake),
+            }
         }
-        Ok(())
+    }
+
+    /// Sends a frame that was gathered, whose question has this name.
+    async fn send_whole(&self, frame: &[u8], name: u64) {
+        loop {
+            match self.to_broker(frame).await {
+                Wrote::All => {
+                    self.in_flight.sent(name, name + 1, Instant::now());
+                    break;
+                }
+                Wrote::Broke(n) if n == frame.len() => {
+                    self.in_flight.with_asked(name, |asked| asked.left = Left::Wholly);
+                    break;
+                }
+                Wrote::Broke(_) => {}
+                Wrote::GaveUp => break,
+            }
+        }
+        self.first_unsent.set(name + 1);
+    }
+
+    /// Takes out what is there of a frame that goes nowhere.
+    fn swallow(&self, frame: &mut Frame, intake: &mut Intake, now: Instant) -> Result<Flow, Ended> {
+        let Frame::Swallowing { left, heard } = frame else { return Ok(Flow::On) };
+        let n = intake.rest().len().min(*left);
+        if let Some(heard) = heard {
+            self.hear(heard, &intake.rest()[..n], now)?;
+        }
+        intake.take_out(n);
+        *left -= n;
+        if *left > 0 {
+            return Ok(Flow::More);
+        }
+        if let Some(heard) = heard {
+            self.heard(heard, now);
+        }
+        *frame = Frame::Boundary;
+        self.swallowed()?;
+        Ok(Flow::On)
     }
 }
 
 impl Frame {
+    /// Whether more of a frame is to come whose beginning may have left.
+    fn is_open(&self) -> bool {
+        match self {
+            Frame::Passing { .. } | Frame::Walking { .. } | Frame::Metering { .. } | Frame::Tail { .. } => {
+                true
+            }
+            Frame::Boundary | Frame::Rejecting(_) | Frame::Gathering { .. } | Frame::Swallowing { .. } => {
+                false
+            }
+        }
+    }
+
+    /// What is to come of this frame goes nowhere: its beginning went to a broker that is gone.
+    fn swallow(&mut self) -> Result<(), Ended> {
+        *self = match std::mem::replace(self, Frame::Boundary) {
+            Frame::Passing { left } => Frame::Swallowing { left, heard: None },
+            Frame::Metering { left, heard } => Frame::Swallowing { left, heard: Some(heard) },
+            Frame::Walking { .. } | Frame::Tail { .. } => {
+                return Err(Ended::broker(Why::CutOff).because("a Fetch request too large to be asked again"));
+            }
+            Frame::Boundary | Frame::Rejecting(_) | Frame::Gathering { .. } | Frame::Swallowing { .. } => {
+                return Ok(());
+            }
+        };
+        Ok(())
+    }
+
     /// Lets what is there of a frame in progress go on.
     fn follow(&mut self, intake: &mut Intake) -> Result<Flow, Ended> {
         let there = intake.rest().len();
@@ -281,7 +367,11 @@ impl Frame {
                 intake.pass(*left);
                 *self = Frame::Boundary;
             }
-            Frame::Boundary | Frame::Gathering { .. } | Frame::Metering { .. } | Frame::Rejecting(_) => {}
+            Frame::Boundary
+            | Frame::Gathering { .. }
+            | Frame::Metering { .. }
+            | Frame::Swallowing { .. }
+            | Frame::Rejecting(_) => {}
         }
         Ok(Flow::On)
     }

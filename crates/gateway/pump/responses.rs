@@ -3,7 +3,6 @@
 
 mod treat;
 
-use std::rc::Rc;
 use std::task::Poll;
 use std::time::Instant;
 
@@ -13,11 +12,10 @@ use wire::walk::{Fed, Walker};
 
 use self::treat::{Begun, Timed};
 use super::Pump;
-use crate::ended::{Ended, Why};
+use crate::ended::{Ended, Side, Why};
 use crate::in_flight::Asked;
 use crate::limits::Metered;
 use crate::pool::Intake;
-use crate::stream::Stream;
 
 /// An answer that ends before what the gateway has to see of it.
 const FRONT_CUT: wire::Malformed = wire::Malformed::Truncated { what: "an answer's structure", at: 0 };
@@ -36,6 +34,16 @@ enum Frame {
     Gathering { asked: Asked, left: usize, frame: Vec<u8> },
 }
 
+/// What a wait for the broker's bytes gave.
+enum Filled {
+    /// So many bytes; none at the end of the broker's stream.
+    Bytes(usize),
+    /// An answer of the gateway's own is due.
+    Ours,
+    /// The broker was lost.
+    Lost,
+}
+
 /// How a step over the intake ended.
 #[derive(PartialEq, Eq)]
 enum Flow {
@@ -51,15 +59,41 @@ impl Pump {
         let mut intake = Intake::default();
         let mut frame = Frame::Boundary;
         let mut timed = Timed::default();
+        let mut losses = self.losses.get();
         loop {
-            match self.fill_from_broker(&mut intake, matches!(frame, Frame::Boundary)).await {
-                Ok(Some(0)) => return self.broker_left(&frame, &mut intake),
-                Ok(Some(n)) => self.session.counts.from_broker(n),
-                Ok(None) => {}
+            match self.fill_from_broker(&mut intake, matches!(frame, Frame::Boundary), losses).await {
+                Ok(Filled::Bytes(0)) => self.lose(&self.broker_left(&frame, &mut intake)),
+                Ok(Filled::Bytes(n)) => self.session.counts.from_broker(n),
+                Ok(Filled::Ours) => {}
+                Ok(Filled::Lost) => {
+                    losses = self.losses.get();
+                    match frame {
+                        // What had come of an answer was held back, and goes nowhere.
+                        Frame::Boundary => intake = Intake::default(),
+                        Frame::Passing { .. }
+                        | Frame::Walking { .. }
+                        | Frame::Tail { .. }
+                        | Frame::Gathering { .. } => {
+                            return Ended::broker(Why::CutOff).because("inside an answer that was begun");
+                        }
+                    }
+                    continue;
+                }
                 Err(ended) => return ended,
             }
-            if let Err(ended) = self.pass_answers(&mut intake, &mut frame, &mut timed).await {
-                return ended;
+            if self.losses.get() != losses {
+                continue;
+            }
+            match self.pass_answers(&mut intake, &mut frame, &mut timed).await {
+                Ok(()) => {}
+                // It does not keep to the protocol: perhaps another connection does. What came before it is right.
+                Err(ended) if ended.side == Side::Broker && matches!(frame, Frame::Boundary) => {
+                    if let Err(ended) = self.hand_out(&mut intake).await {
+                        return ended;
+                    }
+                    self.lose(&ended);
+                }
+                Err(ended) => return ended,
             }
         }
     }
@@ -77,29 +111,34 @@ impl Pump {
 
     /// Waits for the broker's bytes, or for an answer of the gateway's own to come to the front (`None`).
     /// Cancel-safe: a byte that was read is in the intake.
-    async fn fill_from_broker(&self, intake: &mut Intake, at_boundary: bool) -> Result<Option<usize>, Ended> {
-        let mut broker: Option<Rc<Stream>> = None;
+    async fn fill_from_broker(
+        &self,
+        intake: &mut Intake,
+        at_boundary: bool,
+        losses: u32,
+    ) -> Result<Filled, Ended> {
         std::future::poll_fn(|cx| {
+            if self.losses.get() != losses {
+                return Poll::Ready(Ok(Filled::Lost));
+            }
             if at_boundary && intake.is_empty() && self.in_flight.front_is_ours() {
-                return Poll::Ready(Ok(None));
+                return Poll::Ready(Ok(Filled::Ours));
             }
-            if broker.is_none() {
-                broker.clone_from(&self.broker.borrow());
-            }
-            // Without a broker there is nothing to wait for: `requests` dials in this task, before this poll.
-            let Some(broker) = &broker else { return Poll::Pending };
+            // Without a broker there is nothing to wait for: one is made in this task, before this poll.
+            let broker = self.broker.borrow();
+            let Some(broker) = &*broker else { return Poll::Pending };
             let space = intake.space();
             if space.is_empty() {
                 return Poll::Ready(Err(
-                    Ended::broker(Why::BadAnswer).because("an answer's head does not fit")
+                    Ended::gateway(Why::BadAnswer).because("an answer's head does not fit")
                 ));
             }
             match broker.poll_read(cx, space) {
                 Poll::Ready(Ok(n)) => {
                     intake.filled(n);
-                    Poll::Ready(Ok(Some(n)))
+                    Poll::Ready(Ok(Filled::Bytes(n)))
                 }
-                Poll::Ready(Err(error)) => Poll::Ready(Err(Ended::broker(Why::Io).because(error))),
+                Poll::Ready(Err(_gone)) => Poll::Ready(Ok(Filled::Bytes(0))),
                 Poll::Pending => {
                     intake.release_if_empty();
                     Poll::Pending

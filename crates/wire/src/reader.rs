@@ -208,6 +208,11 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// The length of nullable bytes or records that may not all be here yet.
+    pub fn bytes_len(&mut self, what: &'static str) -> Result<Option<usize>, Malformed> {
+        self.length(false, what)
+    }
+
     /// Bytes.
     pub fn bytes(&mut self, what: &'static str) -> Result<&'a [u8], Malformed> {
         let bytes = self.nullable_bytes(what)?;

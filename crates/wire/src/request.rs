@@ -1,8 +1,10 @@
 //! The little that must be known of requests: acks of a Produce, replica ids, groups, and what the judged ones ask for.
 
+mod front;
 mod group;
 mod mutations;
 
+pub use front::{FRONT_BYTES_MAX, Front, produce_front};
 pub use group::{Named, group};
 pub use mutations::{Change, Mutation, Subject, each_mutation, mutations};
 
@@ -26,13 +28,7 @@ const DEBUGGING_CONSUMER: i32 = -2;
 /// Reads acks from the beginning of a Produce request's body. `None`: more bytes are needed; 32 KiB always suffice.
 pub fn produce_acks(body: &[u8], version: i16) -> Result<Option<i16>, Malformed> {
     let mut reader = Reader::new(body, Encoding::of(Api::Produce.request_is_flexible(version)));
-    let mut read = || {
-        if version >= 3 {
-            reader.nullable_string_bytes("transactional id")?;
-        }
-        reader.i16("acks")
-    };
-    match read() {
+    match front::acks(&mut reader, version) {
         Ok(acks) => Ok(Some(acks)),
         Err(Malformed::Truncated { .. }) => Ok(None),
         Err(malformed) => Err(malformed),

@@ -5,7 +5,7 @@ use std::time::Instant;
 use policy::access::{Privilege, Verdict};
 use wire::api::{Api, RequestPath, Stance};
 use wire::head::{self, RequestPrefix};
-use wire::request;
+use wire::request::{self, Front};
 use wire::tail::TAIL_BYTES_MAX;
 use wire::walk::{Fed, Walker};
 
@@ -14,8 +14,10 @@ use crate::auth::{self, Reply};
 use crate::conn::Session;
 use crate::ended::{Ended, Why};
 use crate::frames::{self, HEAD_CUT, SIZE_BYTES};
-use crate::in_flight::{Asked, Owed, Treatment};
+use crate::in_flight::{Asked, Left, Owed, Treatment};
+use crate::kept::{FRAME_BYTES_MAX, Keep};
 use crate::pump::Pump;
+use crate::pump::mend::Answer;
 
 /// The largest request that is read whole: those the gateway answers or judges. None carries records.
 const HELD_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -24,11 +26,11 @@ const HELD_BYTES_MAX: usize = 4 * 1024 * 1024;
 const LOGIN_BYTES_MAX: usize = 64 * 1024;
 
 /// The body of a frame whose head is read.
-struct Body {
+pub(super) struct Body {
     /// Where it begins in the frame.
-    at: usize,
+    pub(super) at: usize,
     /// Its bytes, also those that are not here yet.
-    size: usize,
+    pub(super) size: usize,
     /// Whether all of them are here.
     is_whole: bool,
 }
@@ -68,12 +70,17 @@ impl Pump {
         }
         let path = self.path(api, prefix);
         let is_whole = there == size;
+        if !is_whole && api != Api::Produce && SIZE_BYTES + size <= FRAME_BYTES_MAX {
+            // So that it can be asked again.
+            return Ok(Begun::More);
+        }
         match path {
             RequestPath::Pass => {
-                self.note(api, prefix, Treatment::ByTable, now);
+                let keep = self.keep_whole(frame, size);
+                self.note(api, prefix, Treatment::ByTable, keep, now);
                 Ok(Begun::Frame(0, Frame::Passing { left: SIZE_BYTES + size }))
             }
-            RequestPath::Held | RequestPath::Answered => self.gather(api, path, size, prefix, now),
+            RequestPath::Held | RequestPath::Answered => self.gather(api, path, frame, size, prefix, now),
             RequestPath::Produce | RequestPath::Topics | RequestPath::Replica | RequestPath::Fetch => {
                 let is_flexible = api.request_is_flexible(prefix.version);
                 let known = if is_by_the_same { caller.body_at(frame, is_flexible) } else { None };
@@ -86,7 +93,7 @@ impl Pump {
                     },
                 };
                 let body = Body { at: body_at, size: size - body_at, is_whole };
-                self.begin_body(api, prefix, &body, &mut frame[body_at..], now)
+                self.begin_body(api, prefix, &body, frame, now)
             }
         }
     }
@@ -113,32 +120,19 @@ impl Pump {
         api: Api,
         prefix: RequestPrefix,
         whole: &Body,
-        body: &mut [u8],
+        frame: &mut [u8],
         now: Instant,
     ) -> Result<Begun, Ended> {
-        let version = prefix.version;
+        if api == Api::Produce {
+            return self.begin_produce(prefix, whole, frame, now);
+        }
+        let (version, body) = (prefix.version, &mut frame[whole.at..]);
         let passing = || Begun::Frame(0, Frame::Passing { left: SIZE_BYTES + whole.at + whole.size });
         let known = match api.request_path(version) {
-            RequestPath::Pass | RequestPath::Held | RequestPath::Answered => Some(()),
+            RequestPath::Pass | RequestPath::Held | RequestPath::Answered | RequestPath::Produce => Some(()),
             RequestPath::Topics => {
                 request::topics_are_possible(body, whole.size, version).map_err(malformed)?
             }
-            RequestPath::Produce => match request::produce_acks(body, version).map_err(malformed)? {
-                Some(acks) if self.rejecting.get().is_some() => {
-                    self.count(api);
-                    return Ok(self.reject(prefix, acks, whole.at, whole.size));
-                }
-                Some(0) => {
-                    // Nobody answers.
-                    self.count(api);
-                    return Ok(self.produce(version, whole.at, whole.size, now));
-                }
-                Some(_) => {
-                    self.note(api, prefix, Treatment::ByTable, now);
-                    return Ok(self.produce(version, whole.at, whole.size, now));
-                }
-                None => None,
-            },
             RequestPath::Replica | RequestPath::Fetch if !self.cap_fetch(api, version, body) => None,
             RequestPath::Replica if body.len() < 4 => None,
             RequestPath::Replica => {
@@ -146,19 +140,67 @@ impl Pump {
             }
             RequestPath::Fetch if whole.is_whole => Some(force_consumer(body, version)?),
             RequestPath::Fetch => {
-                self.note(api, prefix, Treatment::ByTable, now);
+                self.passes(SIZE_BYTES + whole.at + whole.size, Answer::Brokers);
+                self.note(api, prefix, Treatment::ByTable, Keep::Nothing, now);
                 let walker = Box::new(Walker::fetch_request(version));
                 return Ok(Begun::Frame(SIZE_BYTES + whole.at, Frame::Walking { left: whole.size, walker }));
             }
         };
         match known {
             Some(()) => {
-                self.note(api, prefix, Treatment::ByTable, now);
+                let keep = self.keep_whole(frame, whole.at + whole.size);
+                self.note(api, prefix, Treatment::ByTable, keep, now);
                 Ok(passing())
             }
             None if whole.is_whole => Err(malformed(HEAD_CUT)),
             None => Ok(Begun::More),
         }
+    }
+
+    /// Reads the front of a Produce request, and keeps of it what an answer of the gateway's own would have to name.
+    fn begin_produce(
+        &self,
+        prefix: RequestPrefix,
+        whole: &Body,
+        frame: &[u8],
+        now: Instant,
+    ) -> Result<Begun, Ended> {
+        let (api, version) = (Api::Produce, prefix.version);
+        let front = request::produce_front(&frame[whole.at..], whole.size, version).map_err(malformed)?;
+        let Some(Front { acks, only_partition }) = front else {
+            return if whole.is_whole { Err(malformed(HEAD_CUT)) } else { Ok(Begun::More) };
+        };
+        if self.rejecting.get().is_some() {
+            self.count(api);
+            return Ok(self.reject(prefix, acks, whole.at, whole.size));
+        }
+        if acks == 0 {
+            // Nobody answers.
+            self.count(api);
+            self.passes(SIZE_BYTES + whole.at + whole.size, Answer::Nobodys);
+            return Ok(self.produce(version, whole, false, now));
+        }
+        self.passes(SIZE_BYTES + whole.at + whole.size, Answer::Brokers);
+        let keep = if let Some(records_at) = only_partition {
+            let front = &frame[..whole.at + records_at];
+            self.in_flight.keep([&size_bytes(whole.at + whole.size), front]);
+            Keep::Front(SIZE_BYTES + front.len())
+        } else {
+            self.in_flight.keep_names();
+            Keep::Names
+        };
+        self.note(api, prefix, Treatment::ByTable, keep, now);
+        Ok(self.produce(version, whole, keep == Keep::Names, now))
+    }
+
+    /// Keeps a request of `size` bytes, if all of it is here and it is not too large.
+    fn keep_whole(&self, frame: &[u8], size: usize) -> Keep {
+        self.passes(SIZE_BYTES + size, Answer::Brokers);
+        if frame.len() < size || SIZE_BYTES + size > FRAME_BYTES_MAX {
+            return Keep::Nothing;
+        }
+        self.in_flight.keep([&size_bytes(size), frame]);
+        Keep::Whole(SIZE_BYTES + size)
     }
 
     /// How a request travels: as the table says, unless it belongs to a new login.
@@ -201,13 +243,15 @@ impl Pump {
         &self,
         api: Api,
         path: RequestPath,
+        frame: &[u8],
         size: usize,
         prefix: RequestPrefix,
         now: Instant,
     ) -> Result<Begun, Ended> {
         let admin = self.session.privilege() == Privilege::Admin;
         if admin && api.stance() == Stance::Admin {
-            self.note(api, prefix, Treatment::ByTable, now);
+            let keep = self.keep_whole(frame, size);
+            self.note(api, prefix, Treatment::ByTable, keep, now);
             return Ok(Begun::Frame(0, Frame::Passing { left: SIZE_BYTES + size }));
         }
         let max = if path == RequestPath::Answered { LOGIN_BYTES_MAX } else { HELD_BYTES_MAX };
@@ -262,14 +306,19 @@ impl Pump {
             Verdict::ForwardMasked => Treatment::MaskConfigs,
         };
         let name = self.in_flight.next_name();
-        self.note(api, prefix, treatment, now);
-        self.to_broker(&framed).await?;
-        self.in_flight.sent(name, Instant::now());
+        let keep = if framed.len() <= FRAME_BYTES_MAX {
+            self.in_flight.keep([&framed, &[]]);
+            Keep::Whole(framed.len())
+        } else {
+            Keep::Nothing
+        };
+        self.note(api, prefix, treatment, keep, now);
+        self.send_whole(&framed, name).await;
         Ok(())
     }
 
     /// Notes that the broker owes an answer.
-    fn note(&self, api: Api, prefix: RequestPrefix, treatment: Treatment, now: Instant) {
+    fn note(&self, api: Api, prefix: RequestPrefix, treatment: Treatment, keep: Keep, now: Instant) {
         self.count(api);
         self.session.counts.owed();
         let RequestPrefix { version, correlation, .. } = prefix;
@@ -279,6 +328,9 @@ impl Pump {
             correlation,
             treatment,
             slotted: self.session.limits.in_flight(),
+            keep,
+            left: Left::Not,
+            repeats: 0,
             read_at: now,
             sent_at: now,
         }));
@@ -288,6 +340,11 @@ impl Pump {
         self.bytes.requests.set(self.bytes.requests.get() + 1);
         self.session.counts.request(api);
     }
+}
+
+/// A frame's size, as it stands before it.
+fn size_bytes(size: usize) -> [u8; SIZE_BYTES] {
+    i32::try_from(size).unwrap_or(i32::MAX).to_be_bytes()
 }
 
 /// Forces the replica id in the tail of a whole Fetch body to that of a consumer.

@@ -6,17 +6,59 @@ use std::time::Instant;
 
 use wire::Api;
 use wire::head;
+use wire::meter::{Echo, Topic, Visit};
 use wire::refuse;
 use wire::request::{self, Capped, Named};
 use wire::walk::Walker;
 
-use super::begin::Begun;
+use super::begin::{Begun, Body};
 use super::{Flow, Frame, Run, malformed};
 use crate::ended::Ended;
 use crate::frames::SIZE_BYTES;
-use crate::limits::{Admission, Request};
+use crate::limits::{Admission, Listening, Metered, Request};
 use crate::pool::Intake;
 use crate::pump::Pump;
+
+/// A Produce request that is listened to, as far as it has come.
+pub(super) struct Heard {
+    walker: Walker,
+    /// For limits that look into it,
+    metered: Option<Metered>,
+    /// and for an answer that would have to name what is in it.
+    names: Option<Box<Echo>>,
+}
+
+/// Who listens.
+struct Ears<'a> {
+    listening: Option<Listening<'a>>,
+    names: Option<&'a mut Echo>,
+}
+
+impl Visit for Ears<'_> {
+    fn topic(&mut self, topic: Topic<'_>) {
+        if let Some(listening) = &mut self.listening {
+            listening.topic(topic);
+        }
+        if let Some(names) = &mut self.names {
+            names.topic(topic);
+        }
+    }
+
+    fn partition(&mut self, index: i32) {
+        if let Some(listening) = &mut self.listening {
+            listening.partition(index);
+        }
+        if let Some(names) = &mut self.names {
+            names.partition(index);
+        }
+    }
+
+    fn records(&mut self, bytes: u64, records: u64) {
+        if let Some(listening) = &mut self.listening {
+            listening.records(bytes, records);
+        }
+    }
+}
 
 impl Pump {
     /// What the limits say to the request that begins with these bytes.
@@ -47,7 +89,7 @@ impl Pump {
             Admission::Reject(wait) => self.rejecting.set(Some(wait)),
         }
         if limits.wants_slots() {
-            self.send_on(intake, run).await?;
+            self.send_on(intake).await;
             let mut slots = pin!(limits.take_slots());
             let stops = std::future::poll_fn(|cx| {
                 if self.draining.get().is_some() { Poll::Ready(()) } else { slots.as_mut().poll(cx) }
@@ -107,34 +149,56 @@ impl Pump {
     }
 
     /// How a Produce request whose first bytes are known travels: past us, or past somebody who listens.
-    pub(super) fn produce(&self, version: i16, body_at: usize, size: usize, now: Instant) -> Begun {
-        if !self.session.limits.meters(Api::Produce, &self.session, now) {
-            return Begun::Frame(0, Frame::Passing { left: SIZE_BYTES + body_at + size });
+    pub(super) fn produce(&self, version: i16, whole: &Body, is_named: bool, now: Instant) -> Begun {
+        let meters = self.session.limits.meters(Api::Produce, &self.session, now);
+        if !meters && !is_named {
+            return Begun::Frame(0, Frame::Passing { left: SIZE_BYTES + whole.at + whole.size });
         }
-        let walker = Box::new(Walker::produce_request(version));
-        Begun::Frame(SIZE_BYTES + body_at, Frame::Metering { left: size, walker, metered: Box::default() })
+        let heard = Heard {
+            walker: Walker::produce_request(version),
+            metered: meters.then(Metered::default),
+            names: is_named.then(Box::default),
+        };
+        Begun::Frame(SIZE_BYTES + whole.at, Frame::Metering { left: whole.size, heard: Box::new(heard) })
     }
 
     /// Lets what is there of a Produce request go on, and listens.
     pub(super) fn listen(&self, frame: &mut Frame, intake: &mut Intake, now: Instant) -> Result<Flow, Ended> {
-        let Frame::Metering { left, walker, metered } = frame else { return Ok(Flow::On) };
+        let Frame::Metering { left, heard } = frame else { return Ok(Flow::On) };
         let n = intake.rest().len().min(*left);
-        let mut listening = metered.listen(&self.session, Api::Produce, now);
-        walker.feed_to(&intake.rest()[..n], &mut listening).map_err(malformed)?;
+        self.hear(heard, &intake.rest()[..n], now)?;
         intake.pass(n);
         *left -= n;
         if *left > 0 {
             return Ok(Flow::More);
         }
-        listening.finish();
+        self.heard(heard, now);
         *frame = Frame::Boundary;
         Ok(Flow::On)
+    }
+
+    /// Listens to the next bytes of a Produce request.
+    pub(super) fn hear(&self, heard: &mut Heard, bytes: &[u8], now: Instant) -> Result<(), Ended> {
+        let Heard { walker, metered, names } = heard;
+        let listening = metered.as_mut().map(|metered| metered.listen(&self.session, Api::Produce, now));
+        let mut ears = Ears { listening, names: names.as_deref_mut() };
+        walker.feed_to(bytes, &mut ears).map(drop).map_err(malformed)
+    }
+
+    /// A Produce request is over.
+    pub(super) fn heard(&self, heard: &mut Heard, now: Instant) {
+        if let Some(metered) = &mut heard.metered {
+            metered.listen(&self.session, Api::Produce, now).finish();
+        }
+        if let Some(names) = heard.names.take() {
+            self.in_flight.fill_names(names);
+        }
     }
 
     /// Stands still between two requests until then. What was read is put aside meanwhile, so that who waits holds no
     /// buffer.
     async fn stand(&self, intake: &mut Intake, run: &mut Run, until: Instant) -> Result<(), Ended> {
-        self.send_on(intake, run).await?;
+        self.send_on(intake).await;
         let unread = intake.park();
         // Nothing moves until then, and that is not idleness.
         self.moved_at.set(until);

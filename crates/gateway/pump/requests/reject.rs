@@ -12,7 +12,7 @@ use wire::refuse;
 use wire::walk::Walker;
 
 use super::begin::Begun;
-use super::{Flow, Frame, Run, malformed};
+use super::{Flow, Frame, malformed};
 use crate::ended::{Ended, Why};
 use crate::frames::SIZE_BYTES;
 use crate::in_flight::Owed;
@@ -53,14 +53,9 @@ impl Pump {
     }
 
     /// Takes out what is there of a rejected request, and answers it once it is over.
-    pub(super) async fn reject_on(
-        &self,
-        frame: &mut Frame,
-        intake: &mut Intake,
-        run: &mut Run,
-    ) -> Result<Flow, Ended> {
+    pub(super) async fn reject_on(&self, frame: &mut Frame, intake: &mut Intake) -> Result<Flow, Ended> {
         // What came before it goes on.
-        self.send_on(intake, run).await?;
+        self.send_on(intake).await;
         let Frame::Rejecting(rejected) = frame else { return Ok(Flow::On) };
         let head = intake.rest().len().min(rejected.head_left);
         intake.take_out(head);
@@ -83,7 +78,6 @@ impl Pump {
             self.in_flight.push(Owed::ByGateway(answer));
         }
         *frame = Frame::Boundary;
-        run.first = self.in_flight.next_name();
         Ok(Flow::On)
     }
 }

@@ -1,0 +1,346 @@
+//! A broker that is gone: what it owed is asked again or answered in its place, and another connection to it is made.
+//!
+//! [`Pump::lose`] only notes the loss. What becomes of the questions is decided by [`Pump::mend`], which is polled behind
+//! the direction of requests: by then it is known how far each of them had left.
+
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Instant;
+
+use wire::error::code;
+use wire::head;
+use wire::meter::Echo;
+use wire::refuse;
+use wire::walk::Walker;
+
+use super::{Pump, Towards};
+use crate::ended::{Ended, Why};
+use crate::frames::SIZE_BYTES;
+use crate::in_flight::{Asked, Fate, Left};
+use crate::kept::{Keep, Look};
+use crate::pool::Intake;
+use crate::stream::Stream;
+use crate::upstream;
+
+/// How often a question is sent again: one that kills its broker's connection again and again is the client's end.
+const REPEATS_MAX: u8 = 2;
+
+/// Who answers a request that passes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// The broker.
+    Brokers,
+    /// Nobody: it is of acks 0.
+    Nobodys,
+}
+
+/// Whether a broker is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mending {
+    /// There is one, or nobody needs one.
+    Not,
+    /// There is none, and one is needed.
+    Wanted,
+    /// None was found in time: what waits for one is answered.
+    GaveUp,
+}
+
+/// Whether bytes for the broker are on their way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Writing {
+    /// None are.
+    Not,
+    /// They wait for a broker.
+    Waits,
+    /// They are being written.
+    On,
+}
+
+/// What became of bytes for the broker.
+pub(super) enum Wrote {
+    /// All of them left.
+    All,
+    /// So many of them left, then the broker was lost.
+    Broke(usize),
+    /// None: there is no broker, and who asked was answered.
+    GaveUp,
+}
+
+impl Pump {
+    /// A frame of so many bytes begins to pass.
+    pub(super) fn passes(&self, bytes: usize, answer: Answer) {
+        self.due.set(self.due.get() + bytes);
+        self.is_owed.set(answer == Answer::Brokers);
+    }
+
+    /// The broker's half is gone. Where the client waits for something, another one is made.
+    pub(super) fn lose(&self, ended: &Ended) {
+        let Some(_gone) = self.broker.borrow_mut().take() else { return };
+        let cluster = &self.session.place.cluster;
+        tracing::debug!(cluster = &*cluster.name, client = %self.session.peer, why = ended.why.label(),
+            owed = self.in_flight.len(), "a broker's connection is lost");
+        self.stalled[Towards::Broker as usize].set(None);
+        if self.writing.get() == Writing::Not && self.rest.get() > 0 {
+            // The beginning of a frame has left, and no more of it goes anywhere.
+            self.cut.set(true);
+            self.rest_is_partly_gone();
+        }
+        self.losses.set(self.losses.get() + 1);
+        if self.in_flight.owed_by_broker() > 0 {
+            cluster.look_now.notify_one();
+            self.mending.set(Mending::Wanted);
+        }
+        self.stir.set(true);
+    }
+
+    /// Waits for a broker; none if there is none in time.
+    pub(super) async fn broker(&self) -> Option<Rc<Stream>> {
+        // Who else is polled in this task makes it, and has this looked at again.
+        let broker = std::future::poll_fn(|_| {
+            let present = self.broker.borrow().clone();
+            if present.is_some() {
+                return Poll::Ready(present);
+            }
+            match self.mending.get() {
+                Mending::GaveUp => {
+                    self.mending.set(Mending::Not);
+                    return Poll::Ready(None);
+                }
+                Mending::Not => {
+                    self.mending.set(Mending::Wanted);
+                    self.stir.set(true);
+                }
+                Mending::Wanted => {}
+            }
+            self.writing.set(Writing::Waits);
+            Poll::Pending
+        });
+        let broker = broker.await;
+        self.writing.set(Writing::Not);
+        broker
+    }
+
+    /// Makes another connection to a broker, and asks again what was asked before; or answers it.
+    pub(super) async fn mend(&self) -> Result<(), Ended> {
+        let last = self.last_on_its_way();
+        self.in_flight.judge(|name, asked, look| self.judge(name == last, asked, look, Hope::Left))?;
+        loop {
+            let reached = match upstream::reach(&self.session).await {
+                Ok(stream) => stream,
+                Err(ended) if matches!(ended.why, Why::Unreachable | Why::BrokerLogin) => {
+                    return self.give_up(&ended);
+                }
+                Err(ended) => return Err(ended),
+            };
+            let again = self.in_flight.to_send_again();
+            if reached.write_all(&again).await.is_ok() {
+                self.in_flight.sent_again(Instant::now());
+                *self.broker.borrow_mut() = Some(Rc::new(reached));
+                self.mending.set(Mending::Not);
+                return Ok(());
+            }
+        }
+    }
+
+    /// There is no broker in time: who waits for one is told.
+    fn give_up(&self, ended: &Ended) -> Result<(), Ended> {
+        let last = self.last_on_its_way();
+        let told =
+            self.in_flight.judge(|name, asked, look| self.judge(name == last, asked, look, Hope::Gone));
+        if told.is_err() {
+            return Err(
+                Ended::new(ended.side, ended.why).because(ended.detail.as_deref().unwrap_or_default())
+            );
+        }
+        let waits = self.writing.get() == Writing::Waits;
+        self.mending.set(if waits { Mending::GaveUp } else { Mending::Not });
+        Ok(())
+    }
+
+    /// What becomes of one question.
+    fn judge(
+        &self,
+        is_on_its_way: bool,
+        asked: &mut Asked,
+        look: Look<'_>,
+        hope: Hope,
+    ) -> Result<Fate, Ended> {
+        if is_on_its_way {
+            // It is answered when all of it has come.
+            return Ok(Fate::Waits);
+        }
+        let waits = match (hope, asked.left) {
+            (Hope::Gone, _) => false,
+            (Hope::Left, Left::Not) => true,
+            (Hope::Left, Left::Partly) => matches!(asked.keep, Keep::Whole(_)),
+            (Hope::Left, Left::Wholly) => {
+                asked.repeats += 1;
+                fate::is_repeatable(asked.api) && asked.repeats <= REPEATS_MAX
+            }
+        };
+        if waits {
+            return Ok(Fate::Waits);
+        }
+        let code = match asked.left {
+            Left::Wholly => fate::code_of_sent(asked.api),
+            Left::Not | Left::Partly => fate::code_of_unsent(asked.api),
+        };
+        let answer = answer(asked, look, code)?;
+        self.session.counts.given_up(1);
+        self.session.counts.failed(asked.api);
+        if asked.slotted {
+            self.session.limits.landed();
+        }
+        self.stir.set(true);
+        Ok(Fate::Answered(answer))
+    }
+
+    /// The name of the question of which not all bytes have come; one that nobody has if there is none.
+    fn last_on_its_way(&self) -> u64 {
+        let is_on_its_way = self.cut.get() || self.is_swallowing.get() || self.is_open.get();
+        if is_on_its_way { self.last_owed() } else { u64::MAX }
+    }
+
+    /// The name of the last question, if a broker owes its answer; else one that nobody has.
+    fn last_owed(&self) -> u64 {
+        if self.is_owed.get() { self.in_flight.next_name().wrapping_sub(1) } else { u64::MAX }
+    }
+
+    /// Of the frame whose beginning has left, no more leaves.
+    fn rest_is_partly_gone(&self) {
+        if self.rest_is_owed.get() {
+            self.in_flight.with_asked(self.first_unsent.get(), |asked| asked.left = Left::Partly);
+        }
+    }
+
+    /// The broker broke after `n` more of the ready bytes. What has left has left; of the rest, what has its beginning goes
+    /// to the next broker.
+    pub(super) fn broke(&self, intake: &mut Intake, n: usize) {
+        let ready = intake.ready();
+        let rest = self.rest.get().min(ready.len());
+        let now = Instant::now();
+        if n < rest || rest < self.rest.get() {
+            // A frame whose beginning left before: what is here of it is of no use.
+            if rest < self.rest.get() {
+                self.cut.set(true);
+            }
+            self.rest_is_partly_gone();
+            if rest == self.rest.get() {
+                self.first_unsent.set(self.first_unsent.get() + u64::from(self.rest_is_owed.get()));
+            }
+            intake.gone_first(rest);
+            self.due.set(self.due.get() - rest);
+            self.rest.set(self.rest.get() - rest);
+            return;
+        }
+        // Whole frames that left, then one that has all of its bytes yet.
+        let mut at = rest;
+        let mut correlations = Vec::new();
+        while let Some(size) = ready.get(at..).and_then(<[u8]>::first_chunk) {
+            let end = at + SIZE_BYTES + usize::try_from(i32::from_be_bytes(*size)).unwrap_or(0);
+            if end > n {
+                break;
+            }
+            let prefix = head::request_prefix(&ready[at + SIZE_BYTES..end]);
+            correlations.extend(prefix.map(|prefix| prefix.correlation));
+            at = end;
+        }
+        let with_rest = rest > 0 && self.rest_is_owed.get();
+        self.first_unsent.set(self.in_flight.left(self.first_unsent.get(), with_rest, &correlations, now));
+        intake.gone_first(at);
+        self.due.set(self.due.get() - at);
+        self.rest.set(0);
+    }
+
+    /// Nobody takes the ready bytes: who asked has been told. The rest of the frame on its way goes nowhere, too.
+    pub(super) fn drop_ready(&self, intake: &mut Intake) {
+        let ready = intake.ready().len();
+        intake.gone_first(ready);
+        let left = self.due.get() - ready;
+        if left > 0 {
+            self.cut.set(true);
+            self.in_flight.with_asked(self.last_owed(), |asked| asked.left = Left::Partly);
+        }
+        self.first_unsent.set(self.in_flight.next_name());
+        self.due.set(left);
+        self.rest.set(left);
+    }
+
+    /// All of a frame has come whose beginning was lost: it is asked again, or answered.
+    pub(super) fn swallowed(&self) -> Result<(), Ended> {
+        self.is_swallowing.set(false);
+        self.due.set(0);
+        self.rest.set(0);
+        self.first_unsent.set(self.in_flight.next_name());
+        let hope = if self.mending.get() == Mending::Wanted { Hope::Left } else { Hope::Gone };
+        self.in_flight.judge(|_, asked, look| match asked.left {
+            Left::Partly => self.judge(false, asked, look, hope),
+            Left::Not | Left::Wholly => Ok(Fate::Waits),
+        })
+    }
+}
+
+/// Whether there may be a broker in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Hope {
+    Left,
+    Gone,
+}
+
+/// The answer in a broker's place.
+fn answer(asked: &Asked, look: Look<'_>, code: i16) -> Result<Vec<u8>, Ended> {
+    let cannot = |error: wire::Malformed| Ended::broker(Why::Unanswered).because(error);
+    let unknown = || Ended::broker(Why::Unanswered).because(asked.api.name());
+    let message = "the broker's connection was lost";
+    let produce = |echo: &Echo| {
+        refuse::produce::refuse(asked.version, asked.correlation, echo, code, message, 0).map_err(cannot)
+    };
+    let frame = match look {
+        Look::Names(Some(echo)) => return produce(echo),
+        Look::Bytes(frame) => frame.get(SIZE_BYTES..).unwrap_or_default(),
+        Look::Names(None) | Look::Nothing => return Err(unknown()),
+    };
+    let flexible = asked.api.request_is_flexible(asked.version);
+    let head = head::request_head(frame, flexible).map_err(cannot)?.ok_or_else(unknown)?;
+    let body = &frame[head.body_at..];
+    if asked.api == wire::Api::Produce {
+        let mut echo = Echo::new();
+        Walker::produce_request(asked.version).feed_to(body, &mut echo).map_err(cannot)?;
+        return produce(&echo);
+    }
+    refuse::refuse(asked.api, asked.version, asked.correlation, body, code, message).map_err(cannot)
+}
+
+/// Provisional.
+mod fate {
+    use super::code;
+    use wire::Api;
+
+    pub(super) fn is_repeatable(api: Api) -> bool {
+        !matches!(
+            api,
+            Api::Produce
+                | Api::JoinGroup
+                | Api::SyncGroup
+                | Api::LeaveGroup
+                | Api::EndTxn
+                | Api::AddPartitionsToTxn
+                | Api::AddOffsetsToTxn
+                | Api::TxnOffsetCommit
+                | Api::CreateTopics
+                | Api::DeleteTopics
+                | Api::CreatePartitions
+        )
+    }
+
+    pub(super) fn code_of_sent(api: Api) -> i16 {
+        match api {
+            Api::Produce => code::REQUEST_TIMED_OUT,
+            _ => code_of_unsent(api),
+        }
+    }
+
+    pub(super) fn code_of_unsent(api: Api) -> i16 {
+        if api == Api::Produce { code::NOT_LEADER_OR_FOLLOWER } else { code::NOT_COORDINATOR }
+    }
+}
