@@ -150,6 +150,8 @@ pub mod code {
     pub const MISMATCHED_ENDPOINT_TYPE: i16 = 114;
     /// No such endpoint type (KIP-919).
     pub const UNSUPPORTED_ENDPOINT_TYPE: i16 = 115;
+    /// Open a new share session (KIP-932).
+    pub const SHARE_SESSION_NOT_FOUND: i16 = 122;
     /// Start again from the bootstrap addresses (KIP-899, KIP-1102).
     pub const REBOOTSTRAP_REQUIRED: i16 = 129;
 }

@@ -10,6 +10,7 @@ pub mod api;
 pub mod ask;
 pub mod error;
 pub mod head;
+pub mod known;
 pub mod layout;
 pub mod meter;
 pub mod reader;

@@ -8,11 +8,17 @@
 #![allow(clippy::unnecessary_wraps, reason = "all composers have one signature, to stand in one table")]
 
 mod acls;
+mod clients;
 mod cluster;
 mod configs;
+mod fetch;
+mod groups;
+mod members;
+mod offsets;
 mod partitions;
 pub mod produce;
 mod topics;
+mod transactions;
 
 use crate::address::CorrelationId;
 use crate::api::Api;
@@ -28,11 +34,12 @@ pub const ITEMS_WITH_WORDS_MAX: u32 = 64;
 /// Composes the refusal of one request: a whole frame with its size.
 ///
 /// `body` is the request's body (what follows its head); `message` is for the eyes of whoever reads the client's log.
-/// Speaks every version in the table of all `Stance::Admin` APIs, `FindCoordinator`, `DescribeCluster`, `DescribeConfigs`,
-/// `AlterConfigs`, `IncrementalAlterConfigs`, `CreateTopics`, `DeleteTopics` and `CreatePartitions`; anything else is
-/// [`Malformed::Unspoken`].
+/// Speaks every version in the table of all APIs that brokers answer but `Produce`, whose body nobody holds: see
+/// [`produce::refuse`]. Anything else is [`Malformed::Unspoken`].
 ///
-/// Where a version has no slot for the code (`DescribeLogDirs` below 3), the answer is empty, as a broker's is.
+/// Where a version has no slot for the code (`DescribeLogDirs` below 3), the answer is empty, as a broker's is. `Fetch` 7+,
+/// `ShareFetch` and `ShareAcknowledge` have two slots: codes about partitions (3, 6, 29, 100) go to each partition that the
+/// request names, others to the top of an answer without partitions.
 pub fn refuse(
     api: Api,
     version: i16,
@@ -85,31 +92,68 @@ pub fn knows_throttling_quota(api: Api, version: i16) -> bool {
 
 type Compose = fn(&mut Refusal<'_>) -> Result<(), Malformed>;
 
-/// Who composes what. Each writes the body up to the tag section of the message.
-static COMPOSERS: [(Api, Compose); 23] = [
+/// Who composes what, in the order of the keys. Each writes the body up to the tag section of the message.
+static COMPOSERS: [(Api, Compose); 60] = [
+    (Api::Fetch, fetch::fetch),
+    (Api::ListOffsets, offsets::list),
+    (Api::Metadata, clients::metadata),
+    (Api::OffsetCommit, offsets::commit),
+    (Api::OffsetFetch, offsets::fetch),
     (Api::FindCoordinator, cluster::find_coordinator),
+    (Api::JoinGroup, groups::join),
+    (Api::Heartbeat, groups::heartbeat),
+    (Api::LeaveGroup, groups::leave),
+    (Api::SyncGroup, groups::sync),
+    (Api::DescribeGroups, groups::describe),
+    (Api::ListGroups, groups::list),
     (Api::CreateTopics, topics::create),
     (Api::DeleteTopics, topics::delete),
+    (Api::DeleteRecords, offsets::delete_records),
+    (Api::InitProducerId, transactions::init_producer),
+    (Api::OffsetForLeaderEpoch, offsets::of_leader_epoch),
+    (Api::AddPartitionsToTxn, transactions::add_partitions),
+    (Api::AddOffsetsToTxn, transactions::add_offsets),
+    (Api::EndTxn, transactions::end),
+    (Api::TxnOffsetCommit, transactions::commit_offsets),
     (Api::DescribeAcls, acls::describe),
     (Api::CreateAcls, acls::create),
     (Api::DeleteAcls, acls::delete),
     (Api::DescribeConfigs, configs::describe),
     (Api::AlterConfigs, configs::alter),
-    (Api::IncrementalAlterConfigs, configs::alter_incrementally),
     (Api::AlterReplicaLogDirs, partitions::alter_log_dirs),
     (Api::DescribeLogDirs, partitions::describe_log_dirs),
     (Api::CreatePartitions, topics::grow),
+    (Api::DeleteGroups, groups::delete),
     (Api::ElectLeaders, partitions::elect_leaders),
+    (Api::IncrementalAlterConfigs, configs::alter_incrementally),
     (Api::AlterPartitionReassignments, partitions::reassign),
     (Api::ListPartitionReassignments, partitions::list_reassignments),
+    (Api::OffsetDelete, offsets::delete),
     (Api::DescribeClientQuotas, configs::describe_quotas),
     (Api::AlterClientQuotas, configs::alter_quotas),
     (Api::DescribeUserScramCredentials, acls::describe_scram_users),
     (Api::DescribeQuorum, cluster::describe_quorum),
     (Api::UpdateFeatures, cluster::update_features),
     (Api::DescribeCluster, cluster::describe_cluster),
+    (Api::DescribeProducers, transactions::describe_producers),
     (Api::UnregisterBroker, cluster::unregister_broker),
+    (Api::DescribeTransactions, transactions::describe),
+    (Api::ListTransactions, transactions::list),
+    (Api::ConsumerGroupHeartbeat, members::heartbeat),
+    (Api::ConsumerGroupDescribe, members::describe),
+    (Api::GetTelemetrySubscriptions, clients::get_telemetry),
+    (Api::PushTelemetry, clients::push_telemetry),
     (Api::ListConfigResources, cluster::list_config_resources),
+    (Api::DescribeTopicPartitions, clients::describe_topic_partitions),
+    (Api::ShareGroupHeartbeat, members::heartbeat),
+    (Api::ShareGroupDescribe, members::describe),
+    (Api::ShareFetch, fetch::share_fetch),
+    (Api::ShareAcknowledge, fetch::share_acknowledge),
+    (Api::StreamsGroupHeartbeat, members::streams_heartbeat),
+    (Api::StreamsGroupDescribe, members::streams_describe),
+    (Api::DescribeShareGroupOffsets, members::describe_offsets),
+    (Api::AlterShareGroupOffsets, members::change_offsets),
+    (Api::DeleteShareGroupOffsets, members::change_offsets),
 ];
 
 /// A refusal in the making: the question as far as it was read, the answer as far as it was written.
@@ -127,6 +171,18 @@ impl Refusal<'_> {
     /// The throttle time: the first field of nearly all answers.
     fn throttle(&mut self) {
         self.answer.i32(self.throttle_ms);
+    }
+
+    /// The throttle time, of versions from `first` on.
+    fn throttle_from(&mut self, first: i16) {
+        if self.version >= first {
+            self.throttle();
+        }
+    }
+
+    /// The code alone.
+    fn code(&mut self) {
+        self.answer.i16(self.code);
     }
 
     /// The code and the reason of the whole answer.
@@ -169,6 +225,33 @@ impl Refusal<'_> {
         Ok(())
     }
 
+    /// A topic that the answer repeats: by its name, or in versions from `id_from` on by its id.
+    fn echo_topic(&mut self, id_from: i16) -> Result<(), Malformed> {
+        if self.version < id_from {
+            return self.echo_string("topic");
+        }
+        let id = self.request.uuid("topic id")?;
+        self.answer.uuid(&id);
+        Ok(())
+    }
+
+    /// Topics and their partitions, of which question and answer have a structure each; `partition` is all of it but its end.
+    fn each_partition(
+        &mut self,
+        id_from: i16,
+        partition: impl Fn(&mut Self) -> Result<(), Malformed>,
+    ) -> Result<(), Malformed> {
+        for _ in 0..self.count("topics")? {
+            self.echo_topic(id_from)?;
+            for _ in 0..self.count("partitions")? {
+                partition(self)?;
+                self.end()?;
+            }
+            self.end()?;
+        }
+        Ok(())
+    }
+
     /// A number that the answer repeats.
     fn echo_i32(&mut self, what: &'static str) -> Result<(), Malformed> {
         let number = self.request.i32(what)?;
@@ -185,12 +268,15 @@ mod tests {
     use crate::error::code;
 
     #[test]
-    fn every_admin_api_can_be_refused() {
+    fn what_brokers_answer_can_be_refused() {
         for api in Api::ALL {
-            if api.stance() == Stance::Admin {
-                assert!(is_refusable(api, api.row().min) && is_refusable(api, api.row().max), "{api}");
+            let by_brokers = matches!(api.stance(), Stance::Admin | Stance::Proxied);
+            for version in api.row().min..=api.row().max {
+                assert_eq!(is_refusable(api, version), by_brokers && api != Api::Produce, "{api} {version}");
             }
         }
+        let keys: Vec<_> = COMPOSERS.iter().map(|(api, _)| api.key()).collect();
+        assert!(keys.is_sorted_by(|one, next| one < next), "{keys:?}");
     }
 
     #[test]

@@ -32,6 +32,7 @@ final class Refusals {
         attempt(() -> every(new ListConfigResourcesRequestData().setResourceTypes(List.of((byte) 2, (byte) 4)), ApiKeys.forId(74), cluster));
         attempt(Refusals::coordinators);
         attempt(Refusals::describeCluster);
+        Clients.all();
         return lines;
     }
 
@@ -197,9 +198,17 @@ final class Refusals {
     }
 
     /** The request in every version that this release speaks and that can hold its fields. */
-    private static void every(ApiMessage request, ApiKeys api, short code) {
+    static void every(ApiMessage request, ApiKeys api, short code) {
+        every(request, api, code, 0, Short.MAX_VALUE);
+    }
+
+    /** As above, in the versions from one to the other. */
+    static void every(ApiMessage request, ApiKeys api, short code, int from, int to) {
         for (short version : api.allVersions()) {
             byte[] body;
+            if (version < from || version > to || !api.isVersionEnabled(version, false)) {
+                continue;
+            }
             try {
                 body = Hex.bytes(request, version);
             } catch (RuntimeException unsupported) {
@@ -226,6 +235,10 @@ final class Refusals {
             Object parsed = parse.invoke(null, api, version, input);
             AbstractRequest request = (AbstractRequest) parsed.getClass().getField("request").get(parsed);
             AbstractResponse response = request.getErrorResponse(0, Errors.forCode(code).exception(MESSAGE));
+            Clients.adapt(response.data(), version, request.data(), code);
+            if (api.id >= ApiKeys.SHARE_GROUP_HEARTBEAT.id) {
+                Clients.adaptNew(response.data(), request.data(), code);
+            }
             return message(response.data(), version, request.data());
         } catch (ReflectiveOperationException e) {
             throw new IllegalStateException(e);
@@ -259,7 +272,7 @@ final class Refusals {
         return answer;
     }
 
-    private static void attempt(Runnable part) {
+    static void attempt(Runnable part) {
         try {
             part.run();
         } catch (LinkageError absent) {
