@@ -19,12 +19,21 @@ pub struct Known<'a> {
     pub controller: Option<NodeId>,
 }
 
+impl Known<'_> {
+    /// The controller, where clients can reach it.
+    fn controller(&self) -> Option<NodeId> {
+        self.controller.filter(|node| self.book.get(*node).is_some())
+    }
+}
+
 /// Operations that nobody asked for.
 const NO_OPERATIONS: i32 = i32::MIN;
 
 /// Composes a whole frame that answers a Metadata request (`body` is what follows its head) with all brokers, and with
-/// [`code::LEADER_NOT_AVAILABLE`] for each topic that it names, without partitions: every client asks again, later. One that
-/// asks for all topics is told of none.
+/// [`code::LEADER_NOT_AVAILABLE`] for each topic that it names, without partitions: every client asks again, later.
+///
+/// Which topics there are at all is not known here, and none would be a lie: a consumer would give up all that match its
+/// pattern. To a request for all, the answer has neither topics nor brokers, which clients ignore, and ask again.
 pub fn metadata(
     version: i16,
     correlation: CorrelationId,
@@ -36,19 +45,30 @@ pub fn metadata(
     if version >= 3 {
         answer.i32(throttle_ms);
     }
-    brokers(&mut answer, known.book, |answer| {
-        if version >= 1 {
-            answer.nullable_string(None);
-        }
-    });
     let mut request = Reader::new(body, encoding);
-    let controller = known.controller.filter(|node| known.book.get(*node).is_some());
+    let controller = if asks_for_all(version, request.clone())? {
+        answer.array_len(0);
+        None
+    } else {
+        brokers(&mut answer, known.book, |answer| {
+            if version >= 1 {
+                answer.nullable_string(None);
+            }
+        });
+        known.controller()
+    };
     after_brokers(version, known.cluster, controller, code::LEADER_NOT_AVAILABLE, &mut request, &mut answer)?;
     if version >= 13 {
         answer.i16(code::NONE);
     }
     answer.no_tags();
     Ok(answer.into_frame())
+}
+
+/// All topics are an empty list in version 0, and null later, when an empty list is of none.
+fn asks_for_all(version: i16, mut request: Reader<'_>) -> Result<bool, Malformed> {
+    let topics = request.nullable_array_len("topics")?;
+    Ok(topics.is_none() || (version == 0 && topics == Some(0)))
 }
 
 /// What follows the brokers of a Metadata answer, up to the code about all of it (version 13): each topic of the request
@@ -67,7 +87,6 @@ pub(crate) fn after_brokers(
     if version >= 1 {
         answer.i32(controller.map_or(-1, |node| node.0));
     }
-    // All topics are none in version 0, and null later.
     let topics = request.nullable_array_len("topics")?.unwrap_or(0);
     answer.array_len(topics);
     for _ in 0..topics {
@@ -101,8 +120,8 @@ pub(crate) fn after_brokers(
     Ok(())
 }
 
-/// Composes a whole frame that answers a `DescribeCluster` request for brokers. Without a cluster's id there is nothing that
-/// could be described: [`code::LEADER_NOT_AVAILABLE`], which clients ask again after.
+/// Composes a whole frame that answers a `DescribeCluster` request for brokers. Without the cluster's id there is nothing that
+/// could be described: [`code::REQUEST_TIMED_OUT`].
 pub fn cluster(
     version: i16,
     correlation: CorrelationId,
@@ -111,15 +130,14 @@ pub fn cluster(
 ) -> Result<Vec<u8>, Malformed> {
     let (mut answer, _) = start(Api::DescribeCluster, version, correlation)?;
     answer.i32(throttle_ms);
-    answer.i16(if known.cluster.is_some() { code::NONE } else { code::LEADER_NOT_AVAILABLE });
+    answer.i16(if known.cluster.is_some() { code::NONE } else { code::REQUEST_TIMED_OUT });
     answer.nullable_string(None);
     if version >= 1 {
         // Brokers.
         answer.i8(1);
     }
     answer.string(known.cluster.unwrap_or_default());
-    let controller = known.controller.filter(|node| known.book.get(*node).is_some());
-    answer.i32(controller.map_or(-1, |node| node.0));
+    answer.i32(known.controller().map_or(-1, |node| node.0));
     brokers(&mut answer, known.book, |answer| {
         answer.nullable_string(None);
         if version >= 2 {

@@ -9,6 +9,7 @@ mod dice;
 mod errors;
 mod held;
 mod hostile;
+mod known;
 mod messages;
 mod meters;
 mod requests;
