@@ -61,6 +61,14 @@ pub struct Asked {
     pub sent_at: Instant,
 }
 
+impl Asked {
+    /// Whether it is sent again to another broker's connection out of what is kept: all of it is, and the bytes that came
+    /// are gone.
+    fn goes_again(&self) -> bool {
+        matches!(self.keep, Keep::Whole(_)) && self.left != Left::Not
+    }
+}
+
 /// One answer that a client waits for, at its place in the order of questions.
 #[derive(Debug)]
 pub enum Owed {
@@ -174,13 +182,14 @@ impl InFlight {
     }
 
     /// Notes that what had left for a broker that is gone has left for another one.
-    pub fn sent_again(&self, now: Instant) {
+    pub fn sent_again(&self, now: Instant, count: impl Fn(Api)) {
         for owed in self.owed.borrow_mut().iter_mut() {
             if let Owed::ByBroker(asked) = owed
-                && asked.left != Left::Not
+                && asked.goes_again()
             {
                 asked.left = Left::Wholly;
                 asked.sent_at = now;
+                count(asked.api);
             }
         }
     }
@@ -283,7 +292,8 @@ impl InFlight {
         let mut frames = Vec::new();
         for owed in self.owed.borrow().iter() {
             let Owed::ByBroker(asked) = owed else { continue };
-            if let (Look::Bytes(frame), Left::Partly | Left::Wholly) = (looks.next(asked.keep), asked.left) {
+            let look = looks.next(asked.keep);
+            if let (Look::Bytes(frame), true) = (look, asked.goes_again()) {
                 frames.extend_from_slice(frame);
             }
         }

@@ -6,6 +6,7 @@ mod broker;
 mod bytes;
 mod drain;
 mod framing;
+mod gone;
 mod fuzzed;
 mod head;
 mod limits;

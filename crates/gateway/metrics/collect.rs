@@ -89,6 +89,13 @@ impl Sums {
             let total = sum(shards, |shard| shard.masked.get());
             ConstCounter::new(total).encode(family.encode_family(&[("cluster", &**cluster)])?)?;
         }
+        let help = "Connections to brokers that were lost while their clients' stayed";
+        let mut family =
+            encoder.encode_descriptor("broker_connections_lost", help, None, MetricType::Counter)?;
+        for (cluster, shards) in &self.0 {
+            let total = sum(shards, |shard| shard.lost.get());
+            ConstCounter::new(total).encode(family.encode_family(&[("cluster", &**cluster)])?)?;
+        }
         Ok(())
     }
 
@@ -139,6 +146,12 @@ impl Collector for Sums {
         let help = "Requests that the gateway itself answered with an error, by API";
         let family = encoder.encode_descriptor("requests_refused", help, None, MetricType::Counter)?;
         self.by_api(family, |api| &api.refused)?;
+        let help = "Requests asked again after their broker's connection was lost, by API";
+        let family = encoder.encode_descriptor("requests_repeated", help, None, MetricType::Counter)?;
+        self.by_api(family, |api| &api.repeated)?;
+        let help = "Requests answered in the place of a broker whose connection was lost, by API";
+        let family = encoder.encode_descriptor("requests_stood_in", help, None, MetricType::Counter)?;
+        self.by_api(family, |api| &api.stood_in)?;
         let help = "Answers in which a broker told an error, of all or of a partition, by API";
         let family = encoder.encode_descriptor("requests_failed", help, None, MetricType::Counter)?;
         self.by_api(family, |api| &api.failed)?;
@@ -195,6 +208,8 @@ mod tests {
         let counts = Counts::new(&shards, 0);
         counts.request(Api::Fetch);
         counts.refused(Api::Fetch);
+        counts.repeated(Api::Fetch);
+        counts.stood_in(Api::Fetch);
         counts.failed(Api::Fetch);
         counts.owed();
         counts.answered(Api::Fetch, Duration::from_micros(5));

@@ -75,6 +75,10 @@ pub struct PerApi {
     pub refused: Count,
     /// Answers in which a broker told an error.
     pub failed: Count,
+    /// Requests that were asked again, since their broker's connection was lost.
+    pub repeated: Count,
+    /// Requests that the gateway answered in the place of a broker that was lost.
+    pub stood_in: Count,
     /// From the request's last byte sent to the answer's first byte read.
     pub broker: Histogram,
     /// What the gateway added, on both ways.
@@ -97,6 +101,8 @@ pub struct Shard {
     pub in_flight: Count,
     /// Streamed answers whose addresses were masked, since they did not fit.
     pub masked: Count,
+    /// Connections to brokers that were lost, and the client's connection stayed.
+    pub lost: Count,
 }
 
 impl Default for Shard {
@@ -109,6 +115,7 @@ impl Default for Shard {
             to_broker: Count::default(),
             in_flight: Count::default(),
             masked: Count::default(),
+            lost: Count::default(),
         }
     }
 }
@@ -182,6 +189,22 @@ impl Counts {
     /// The gateway spent so long on a request and its answer.
     pub fn spent(&self, api: Api, duration: Duration) {
         self.api(api, |counts| counts.gateway.observe(duration));
+    }
+
+    /// A request has left for another connection of its broker.
+    pub fn repeated(&self, api: Api) {
+        self.api(api, |counts| counts.repeated.add(1));
+    }
+
+    /// A request was answered in the place of a broker that was lost.
+    pub fn stood_in(&self, api: Api) {
+        self.0.in_flight.sub(1);
+        self.api(api, |counts| counts.stood_in.add(1));
+    }
+
+    /// A connection to a broker was lost.
+    pub fn lost(&self) {
+        self.0.lost.add(1);
     }
 
     /// A streamed answer's addresses were masked.

@@ -76,6 +76,7 @@ impl Pump {
     /// The broker's half is gone. Where the client waits for something, another one is made.
     pub(super) fn lose(&self, ended: &Ended) {
         let Some(_gone) = self.broker.borrow_mut().take() else { return };
+        self.session.counts.lost();
         let cluster = &self.session.place.cluster;
         tracing::debug!(cluster = &*cluster.name, client = %self.session.peer, why = ended.why.label(),
             owed = self.in_flight.len(), "a broker's connection is lost");
@@ -123,7 +124,14 @@ impl Pump {
     /// Makes another connection to a broker, and asks again what was asked before; or answers it.
     pub(super) async fn mend(&self) -> Result<(), Ended> {
         let last = self.last_on_its_way();
-        self.in_flight.judge(|name, asked, look| self.judge(name == last, asked, look, Hope::Left))?;
+        let mut is_first = true;
+        self.in_flight.judge(|name, asked, look| {
+            if std::mem::take(&mut is_first) && asked.left == Left::Wholly {
+                // Brokers answer one after the other: it may be this one that the broker died of.
+                asked.repeats += 1;
+            }
+            self.judge(name == last, asked, look, Hope::Left)
+        })?;
         loop {
             let reached = match upstream::reach(&self.session).await {
                 Ok(stream) => stream,
@@ -134,7 +142,7 @@ impl Pump {
             };
             let again = self.in_flight.to_send_again();
             if reached.write_all(&again).await.is_ok() {
-                self.in_flight.sent_again(Instant::now());
+                self.in_flight.sent_again(Instant::now(), |api| self.session.counts.repeated(api));
                 *self.broker.borrow_mut() = Some(Rc::new(reached));
                 self.mending.set(Mending::Not);
                 return Ok(());
@@ -174,7 +182,6 @@ impl Pump {
             (Hope::Left, Left::Not) => true,
             (Hope::Left, Left::Partly) => matches!(asked.keep, Keep::Whole(_)),
             (Hope::Left, Left::Wholly) => {
-                asked.repeats += 1;
                 fate::is_repeatable(asked.api) && asked.repeats <= REPEATS_MAX
             }
         };
@@ -186,8 +193,7 @@ impl Pump {
             Left::Not | Left::Partly => fate::code_of_unsent(asked.api),
         };
         let answer = answer(asked, look, code)?;
-        self.session.counts.given_up(1);
-        self.session.counts.failed(asked.api);
+        self.session.counts.stood_in(asked.api);
         if asked.slotted {
             self.session.limits.landed();
         }
