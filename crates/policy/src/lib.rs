@@ -8,9 +8,11 @@
 //! - [`access`]: what a client may ask for.
 //! - [`quota`]: how much of it.
 //! - [`mutations`]: how much a change of topics is.
+//! - [`fate`]: what becomes of a request whose broker went away.
 
 pub mod access;
 pub mod credential;
+pub mod fate;
 pub mod mutations;
 pub mod quota;
 pub mod remembered;

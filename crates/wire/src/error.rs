@@ -120,6 +120,8 @@ pub mod code {
     pub const NOT_ENOUGH_REPLICAS: i16 = 19;
     /// Acks other than -1, 0 and 1.
     pub const INVALID_REQUIRED_ACKS: i16 = 21;
+    /// Ask for the controller again.
+    pub const NOT_CONTROLLER: i16 = 41;
     /// Topic not allowed.
     pub const TOPIC_AUTHORIZATION_FAILED: i16 = 29;
     /// Group not allowed.
