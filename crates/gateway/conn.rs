@@ -147,20 +147,23 @@ impl Session {
         topology.map(|topology| Arc::clone(&topology.offer)).ok_or_else(|| Ended::gateway(Why::NoTopology))
     }
 
-    /// Whether a broker offers all that this connection was promised. Of Produce only the newest version counts:
-    /// version 0 is promised for old librdkafka's sake and never asked for (KAFKA-18659).
+    /// Whether a broker offers the newest versions that this connection was promised: those are what clients use. From then
+    /// on older ones are promised only as far as the cluster still speaks them, so that who did use one is closed, and asks
+    /// anew, when it comes with it.
     pub(crate) fn holds_promise(&self, offered: &Offered) -> Result<(), Ended> {
         let Some(promised) = self.promised() else { return Ok(()) };
+        let mut is_narrower = false;
         for api in Api::ALL.iter().copied().filter(|api| api.stance() != Stance::Local) {
             let Some(asked) = promised.offered.ranges.get(api) else { continue };
-            let held = offered
-                .ranges
-                .get(api)
-                .is_some_and(|now| now.max >= asked.max && (now.min <= asked.min || api == Api::Produce));
-            if !held {
+            let now = offered.ranges.get(api);
+            is_narrower |= api != Api::Produce && now.is_some_and(|now| now.min > asked.min);
+            if !now.is_some_and(|now| (now.min..=now.max).contains(&asked.max)) {
                 let lacks = format!("the broker lacks {} {}-{}", api.name(), asked.min, asked.max);
                 return Err(Ended::broker(Why::Downgraded).because(lacks));
             }
+        }
+        if let (true, Some(topology)) = (is_narrower, self.place.cluster.topology()) {
+            self.promise(Arc::clone(&topology.offer));
         }
         Ok(())
     }

@@ -79,11 +79,24 @@ pub enum Owed {
 }
 
 /// What becomes of a question whose broker is gone.
-pub enum Fate {
+pub enum Judged {
     /// It waits for a broker.
     Waits,
     /// The gateway answers: a whole frame, with its size.
     Answered(Vec<u8>),
+}
+
+/// How it stands with the question of a frame that waits to leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// It waits for a broker.
+    Waits,
+    /// It is answered.
+    Answered,
+    /// It must not leave, and is answered once all of it has come.
+    Given,
+    /// Nobody waits for an answer.
+    Nobodys,
 }
 
 /// The queue of what is owed, bounded by `max`. It outlives the broker's half of a connection.
@@ -262,7 +275,7 @@ impl InFlight {
     /// and the queue is of no use any more.
     pub fn judge<E>(
         &self,
-        mut judge: impl FnMut(u64, &mut Asked, Look<'_>) -> Result<Fate, E>,
+        mut judge: impl FnMut(u64, &mut Asked, Look<'_>) -> Result<Judged, E>,
     ) -> Result<(), E> {
         let old = std::mem::take(&mut *self.kept.borrow_mut());
         let mut looks = old.reader();
@@ -271,18 +284,66 @@ impl InFlight {
             let Owed::ByBroker(asked) = owed else { continue };
             let look = looks.next(asked.keep);
             match judge(self.popped.get() + at as u64, asked, look)? {
-                Fate::Waits => match look {
+                Judged::Waits => match look {
                     Look::Bytes(bytes) => kept.push_bytes([bytes, &[]]),
                     Look::Names(names) => kept.push_names(names.cloned().map(Box::new)),
                     Look::Nothing => {}
                 },
-                Fate::Answered(answer) => {
+                Judged::Answered(answer) => {
                     self.held.set(self.held.get() + answer.len());
                     *owed = Owed::ByGateway(answer);
                 }
             }
         }
         Ok(())
+    }
+
+    /// How it stands with the frame that has this correlation id, whose question is the one of this name or, if it has none,
+    /// is before it; and the name of the next one.
+    pub fn place(&self, name: u64, correlation: CorrelationId) -> (Place, u64) {
+        let owed = self.owed.borrow();
+        let mut name = name.max(self.popped.get());
+        loop {
+            let at = usize::try_from(name.saturating_sub(self.popped.get())).unwrap_or(usize::MAX);
+            match owed.get(at) {
+                Some(Owed::ByBroker(asked)) if asked.correlation == correlation => {
+                    let is_given = asked.left == Left::Partly;
+                    return (if is_given { Place::Given } else { Place::Waits }, name + 1);
+                }
+                Some(Owed::ByGateway(answer)) => {
+                    let of = answer.get(4..).and_then(<[u8]>::first_chunk);
+                    if of == Some(&correlation.0.to_be_bytes()) {
+                        return (Place::Answered, name + 1);
+                    }
+                    // Of a request that did not pass.
+                    name += 1;
+                }
+                Some(Owed::ByBroker(_)) | None => return (Place::Nobodys, name),
+            }
+        }
+    }
+
+    /// The first question of which `pick` makes something, with its name.
+    pub fn find<T>(&self, pick: impl Fn(&Asked, Look<'_>) -> Option<T>) -> Option<(u64, Asked, T)> {
+        let kept = self.kept.borrow();
+        let mut looks = kept.reader();
+        for (at, owed) in self.owed.borrow().iter().enumerate() {
+            let Owed::ByBroker(asked) = owed else { continue };
+            if let Some(picked) = pick(asked, looks.next(asked.keep)) {
+                return Some((self.popped.get() + at as u64, *asked, picked));
+            }
+        }
+        None
+    }
+
+    /// The question of this name has an answer: a whole frame, with its size.
+    pub fn answer(&self, name: u64, answer: Vec<u8>) {
+        let mut answer = Some(answer);
+        let judged: Result<(), std::convert::Infallible> = self.judge(|at, _, _| {
+            let its = if at == name { answer.take() } else { None };
+            Ok(its.map_or(Judged::Waits, Judged::Answered))
+        });
+        let Ok(()) = judged;
     }
 
     /// The frames that have to be sent again, in their order: those that left for a broker that is gone.

@@ -104,6 +104,17 @@ impl Intake {
         }
     }
 
+    /// Leaves only these of the ready bytes: no more than there were.
+    pub fn keep_ready(&mut self, bytes: &[u8]) {
+        let Some(buffer) = &mut self.buffer else { return };
+        let start = self.ready.saturating_sub(bytes.len()).max(self.start);
+        buffer[start..self.ready].copy_from_slice(bytes);
+        self.start = start;
+        if self.start == self.end {
+            *self = Self::default();
+        }
+    }
+
     /// Takes the first `n` bytes of the rest out, which go on in another form or not at all. None may be ready.
     pub fn take_out(&mut self, n: usize) {
         debug_assert!(self.start == self.ready);

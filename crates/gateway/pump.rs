@@ -4,6 +4,7 @@
 //! reload), [`requests`] (client to broker) and [`responses`] (broker to client). The order carries meaning: what
 //! `requests` notes as owed is seen by `responses` in the same poll, so that it needs no wake-up.
 
+mod judge;
 mod mend;
 mod requests;
 mod responses;
@@ -34,6 +35,8 @@ pub struct Pump {
     losses: Cell<u32>,
     /// and whether another one is looked for.
     mending: Cell<Mending>,
+    /// Whether requests that wait to leave were answered meanwhile.
+    sift: Cell<bool>,
     /// Whether something has changed that a part of the connection waits for which was polled before.
     stir: Cell<bool>,
     /// Bytes of frames that have begun to pass and not left yet,
@@ -105,6 +108,7 @@ impl Pump {
             in_flight,
             losses: Cell::new(0),
             mending: Cell::new(Mending::Not),
+            sift: Cell::new(false),
             stir: Cell::new(false),
             due: Cell::new(0),
             rest: Cell::new(0),
@@ -150,6 +154,10 @@ impl Pump {
                             }
                             Poll::Ready(Err(ended)) => return Poll::Ready(ended),
                             Poll::Pending => {}
+                        }
+                        if self.stir.replace(false) {
+                            // What was answered is taken out of what waits to leave before the answer goes.
+                            continue;
                         }
                     }
                     if let Poll::Ready(ended) = responses.as_mut().poll(cx) {
@@ -254,17 +262,16 @@ impl Pump {
             .map_err(|error| Ended::client(Why::Io).because(error))
     }
 
-    /// Writes to the broker, which is looked for if there is none, and counts.
-    async fn to_broker(&self, bytes: &[u8]) -> Wrote {
-        let Some(broker) = self.broker().await else { return Wrote::GaveUp };
+    /// Writes to the broker, and counts.
+    async fn to_broker(&self, broker: &Rc<Stream>, bytes: &[u8]) -> Wrote {
         self.session.counts.to_broker(bytes.len());
         self.writing.set(Writing::On);
-        let wrote = self.write_some(&broker, Towards::Broker, bytes).await;
+        let wrote = self.write_some(broker, Towards::Broker, bytes).await;
         self.writing.set(Writing::Not);
         match wrote {
             Ok(()) => Wrote::All,
             Err((n, error)) => {
-                self.lose_if(&broker, &Ended::broker(Why::Io).because(error));
+                self.lose_if(broker, &Ended::broker(Why::Io).because(error));
                 Wrote::Broke(n)
             }
         }

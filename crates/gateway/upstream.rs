@@ -1,6 +1,7 @@
 //! Dialling brokers: one code for a connection's first dial, its later ones and the gateway's own questions.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustls_pki_types::ServerName;
@@ -113,6 +114,31 @@ pub async fn reach(session: &Session) -> Result<Stream, Ended> {
         tokio::time::sleep(wait).await;
         backoff = (backoff * 2).min(BACKOFF.1);
     }
+}
+
+/// Asks any broker but the one that this connection's port stands for, on a connection of its own; the answer's frame, if
+/// there is one.
+pub async fn ask_anybody(session: &Session, request: &[u8]) -> Option<Vec<u8>> {
+    let cluster = &session.place.cluster;
+    let (spec, topology) = (Arc::clone(&cluster.spec()), cluster.topology()?);
+    let within = spec.config.dial_timeout;
+    for node in cluster.any_broker(&topology) {
+        if session.place.entry == Entry::Node(node) {
+            continue;
+        }
+        let Some(address) = topology.nodes.get(&node).map(|node| &node.address) else { continue };
+        let Ok(connected) = connect_within(&spec, address, &session.software(), within).await else {
+            continue;
+        };
+        let asking = async {
+            connected.stream.write_all(request).await.ok()?;
+            Frames::default().next(&connected.stream, ANSWER_BYTES_MAX).await.ok()
+        };
+        if let Ok(Some(answer)) = tokio::time::timeout(within, asking).await {
+            return Some(answer);
+        }
+    }
+    None
 }
 
 /// Where the configuration says that a broker is.

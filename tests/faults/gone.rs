@@ -39,7 +39,8 @@ fn produce(correlation: i32, acks: i16, partitions: &[i32], records: usize) -> V
 fn codes(answer: &[u8], correlation: i32, partitions: &[i32]) -> Vec<i16> {
     let mut front = Bytes::default().i32(correlation).uvarint(0).uvarint(2).compact("orders");
     front = front.uvarint(partitions.len() + 1);
-    let mut rest = answer.strip_prefix(front.0.as_slice()).expect("an answer to another request");
+    let rest = answer.strip_prefix(front.0.as_slice());
+    let mut rest = rest.unwrap_or_else(|| panic!("{answer:?} is not of request {correlation}"));
     let mut codes = Vec::new();
     for partition in partitions {
         rest = rest.strip_prefix(&partition.to_be_bytes()).expect("another partition");
@@ -147,6 +148,43 @@ fn a_produce_that_left_is_not_asked_again_and_its_fate_is_said_to_be_unknown() {
         client.send(&produce(2, -1, partitions, 1000)).unwrap();
         assert_eq!(client.receive().unwrap()[..4], 2_i32.to_be_bytes());
     }
+}
+
+#[test]
+fn records_behind_lost_ones_do_not_overtake_them() {
+    let gate = Arc::new(Mutex::new(()));
+    let held = gate.lock().unwrap();
+    let at_broker = Arc::clone(&gate);
+    let stage = once(PRODUCE, move |_| {
+        // It does not read on, and then goes.
+        drop(at_broker.lock());
+        Reply::Close(Vec::new())
+    });
+    let mut client = stage.client();
+    let large = 8 << 20;
+    client.send(&produce(1, -1, &[3], 1000)).unwrap();
+    let mut sender = client.stream().try_clone().unwrap();
+    let rest = [
+        raw::sized(&produce(2, -1, &[3], large)),
+        raw::sized(&produce(3, -1, &[0, 1], 1000)),
+        raw::sized(&produce(4, 0, &[0], 1000)),
+        raw::sized(&bytes::heartbeat(5, b"body")),
+    ]
+    .concat();
+    let sending = std::thread::spawn(move || std::io::Write::write_all(&mut sender, &rest));
+    let labels = [("peer", "client"), ("direction", "in")];
+    stage.gateway.wait_metric("portcullis_bytes_total", &labels, LIMIT, |now| now > 500_000.0).unwrap();
+    drop(held);
+    assert_eq!(codes(&client.receive().unwrap(), 1, &[3]), [TIMED_OUT]);
+    assert_eq!(codes(&client.receive().unwrap(), 2, &[3]), [NOT_LEADER]);
+    // The third had not come when the broker went: it goes to the next one, or is told as the second.
+    let third = client.receive().unwrap();
+    assert!(third.starts_with(&3_i32.to_be_bytes()));
+    assert_eq!(client.receive().unwrap(), heartbeat_answer(5));
+    sending.join().unwrap().unwrap();
+    let large_ones = stage.seen().iter().filter(|frame| frame[..2] == [0, 0] && frame[7] == 2).count();
+    assert_eq!(large_ones, 0);
+    is_well(&mut client);
 }
 
 #[test]
@@ -268,6 +306,56 @@ fn who_has_waited_for_long_enough_is_told_where_to_look_and_stays() {
         Ok((answer == heartbeat_answer(77)).then_some(()))
     })
     .unwrap();
+}
+
+#[test]
+fn with_no_broker_at_all_clients_hear_where_the_gateway_is_and_that_nobody_leads() {
+    let mut coming = Coming::new("400ms");
+    let mut client = coming.client();
+    is_well(&mut client);
+    coming.goes();
+    let body = Bytes::default().i32(1).classic("orders").0;
+    let answer = client.ask(&raw::request(3, 1, 9, "test", HeadStyle::Classic, &body)).unwrap();
+    let port: u16 = coming.gateway.address().rsplit_once(':').unwrap().1.parse().unwrap();
+    let brokers = Bytes::default().i32(9).i32(1).i32(1).classic("127.0.0.1");
+    assert!(answer.starts_with(&brokers.0), "{answer:?}");
+    let topic = Bytes::default().i16(5).classic("orders").raw(&[0]).i32(0).0;
+    assert!(answer.ends_with(&topic), "{answer:?} {port}");
+}
+
+#[test]
+fn while_one_broker_is_away_others_answer_what_any_can() {
+    let ports = FreePorts::reserve(2).unwrap();
+    let both: Vec<bytes::Broker> =
+        [1, 2].map(|node| (node, "kafka.invalid".to_owned(), 9092 + node)).to_vec();
+    let script = move |request: &Request| {
+        let asked = request.key() == bytes::METADATA;
+        let answer = || bytes::metadata_answer(request.correlation(), request.version(), &both);
+        if asked { Reply::Frame(answer()) } else { usual(request) }
+    };
+    let at = |n: u16| ScriptedBroker::start(ports.base() + n, script.clone()).unwrap();
+    let (first, _second) = (at(0), at(1));
+    let address = |n: u16| format!("127.0.0.1:{}", ports.base() + n);
+    let mut config = GatewayConfig::new().unwrap();
+    let nodes = [(1, address(0)), (2, address(1))];
+    let cluster = config.add_cluster("main", vec![address(1)], nodes.into());
+    cluster.more.push("hold = \"10s\"".to_owned());
+    let base = config.first_listener().unwrap().node_port_base;
+    let gateway = Gateway::start(env!("CARGO_BIN_EXE_portcullis"), &config).unwrap();
+    let mut client =
+        wait::until("node 1", LIMIT, || Ok(RawClient::connect(("127.0.0.1", base + 1)).ok())).unwrap();
+    is_well(&mut client);
+    drop(first);
+    let lost = "portcullis_broker_connections_lost_total";
+    gateway.wait_metric(lost, &[], LIMIT, |now| now > 0.5).unwrap();
+    let asked = Instant::now();
+    let ours: Vec<bytes::Broker> =
+        [1, 2].map(|node| (node, "127.0.0.1".to_owned(), i32::from(base) + node)).to_vec();
+    for version in [1, 12] {
+        let answer = client.ask(&bytes::metadata(version, 7)).unwrap();
+        assert_eq!(answer, bytes::metadata_answer(&7_i32.to_be_bytes(), version, &ours));
+    }
+    assert!(asked.elapsed() < Duration::from_secs(8), "{:?}", asked.elapsed());
 }
 
 #[test]

@@ -3,27 +3,21 @@
 //! [`Pump::lose`] only notes the loss. What becomes of the questions is decided by [`Pump::mend`], which is polled behind
 //! the direction of requests: by then it is known how far each of them had left.
 
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Instant;
 
-use wire::error::code;
 use wire::head;
-use wire::meter::Echo;
-use wire::refuse;
-use wire::walk::Walker;
 
+use super::judge::Hope;
 use super::{Pump, Towards};
 use crate::ended::{Ended, Why};
 use crate::frames::SIZE_BYTES;
-use crate::in_flight::{Asked, Fate, Left};
-use crate::kept::{Keep, Look};
+use crate::in_flight::{Left, Place};
 use crate::pool::Intake;
 use crate::stream::Stream;
 use crate::upstream;
-
-/// How often a question is sent again: one that kills its broker's connection again and again is the client's end.
-const REPEATS_MAX: u8 = 2;
 
 /// Who answers a request that passes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,14 +50,22 @@ pub(super) enum Writing {
     On,
 }
 
+/// What a wait for a broker gave.
+pub(super) enum Waited {
+    /// A broker.
+    Broker(Rc<Stream>),
+    /// Some of what waits is answered.
+    Answered,
+    /// All of what waits is answered: there is no broker in time.
+    GaveUp,
+}
+
 /// What became of bytes for the broker.
 pub(super) enum Wrote {
     /// All of them left.
     All,
     /// So many of them left, then the broker was lost.
     Broke(usize),
-    /// None: there is no broker, and who asked was answered.
-    GaveUp,
 }
 
 impl Pump {
@@ -94,24 +96,28 @@ impl Pump {
         self.stir.set(true);
     }
 
-    /// Waits for a broker; none if there is none in time.
-    pub(super) async fn broker(&self) -> Option<Rc<Stream>> {
+    /// Waits for a broker, as long as that makes sense.
+    pub(super) async fn broker(&self) -> Waited {
         // Who else is polled in this task makes it, and has this looked at again.
         let broker = std::future::poll_fn(|_| {
             let present = self.broker.borrow().clone();
-            if present.is_some() {
-                return Poll::Ready(present);
+            if let Some(broker) = present {
+                return Poll::Ready(Waited::Broker(broker));
+            }
+            if self.mending.get() == Mending::GaveUp {
+                self.mending.set(Mending::Not);
+                self.sift.set(false);
+                return Poll::Ready(Waited::GaveUp);
+            }
+            if self.sift.get() {
+                return Poll::Ready(Waited::Answered);
             }
             match self.mending.get() {
-                Mending::GaveUp => {
-                    self.mending.set(Mending::Not);
-                    return Poll::Ready(None);
-                }
                 Mending::Not => {
                     self.mending.set(Mending::Wanted);
                     self.stir.set(true);
                 }
-                Mending::Wanted => {}
+                Mending::Wanted | Mending::GaveUp => {}
             }
             self.writing.set(Writing::Waits);
             Poll::Pending
@@ -121,19 +127,20 @@ impl Pump {
         broker
     }
 
-    /// Makes another connection to a broker, and asks again what was asked before; or answers it.
+    /// Makes another connection to a broker, and asks again what was asked before; or answers it. What any broker can answer
+    /// others are asked meanwhile.
     pub(super) async fn mend(&self) -> Result<(), Ended> {
-        let last = self.last_on_its_way();
-        let mut is_first = true;
-        self.in_flight.judge(|name, asked, look| {
-            if std::mem::take(&mut is_first) && asked.left == Left::Wholly {
-                // Brokers answer one after the other: it may be this one that the broker died of.
-                asked.repeats += 1;
-            }
-            self.judge(name == last, asked, look, Hope::Left)
-        })?;
+        self.judge_all(Hope::Left)?;
         loop {
-            let reached = match upstream::reach(&self.session).await {
+            let mut elsewhere = pin!(self.ask_elsewhere());
+            let mut reach = pin!(upstream::reach(&self.session));
+            let reached = std::future::poll_fn(|cx| {
+                if let Poll::Ready(reached) = reach.as_mut().poll(cx) {
+                    return Poll::Ready(reached);
+                }
+                elsewhere.as_mut().poll(cx).map(Err)
+            });
+            let reached = match reached.await {
                 Ok(stream) => stream,
                 Err(ended) if matches!(ended.why, Why::Unreachable | Why::BrokerLogin) => {
                     return self.give_up(&ended);
@@ -152,10 +159,7 @@ impl Pump {
 
     /// There is no broker in time: who waits for one is told.
     fn give_up(&self, ended: &Ended) -> Result<(), Ended> {
-        let last = self.last_on_its_way();
-        let told =
-            self.in_flight.judge(|name, asked, look| self.judge(name == last, asked, look, Hope::Gone));
-        if told.is_err() {
+        if self.judge_all(Hope::Gone).is_err() {
             return Err(
                 Ended::new(ended.side, ended.why).because(ended.detail.as_deref().unwrap_or_default())
             );
@@ -165,44 +169,41 @@ impl Pump {
         Ok(())
     }
 
-    /// What becomes of one question.
-    fn judge(
-        &self,
-        is_on_its_way: bool,
-        asked: &mut Asked,
-        look: Look<'_>,
-        hope: Hope,
-    ) -> Result<Fate, Ended> {
-        if is_on_its_way {
-            // It is answered when all of it has come.
-            return Ok(Fate::Waits);
+    /// Takes the frames out of the ready bytes whose questions were answered while they waited for a broker.
+    pub(super) fn sift(&self, intake: &mut Intake) {
+        if !self.sift.take() {
+            return;
         }
-        let waits = match (hope, asked.left) {
-            (Hope::Gone, _) => false,
-            (Hope::Left, Left::Not) => true,
-            (Hope::Left, Left::Partly) => matches!(asked.keep, Keep::Whole(_)),
-            (Hope::Left, Left::Wholly) => {
-                fate::is_repeatable(asked.api) && asked.repeats <= REPEATS_MAX
+        let ready = intake.ready();
+        let (mut at, mut name) = (0, self.first_unsent.get());
+        let mut stays = Vec::new();
+        while let Some(size) = ready.get(at..).and_then(<[u8]>::first_chunk) {
+            let end = at + SIZE_BYTES + usize::try_from(i32::from_be_bytes(*size)).unwrap_or(0);
+            let frame = &ready[at..end.min(ready.len())];
+            let prefix = head::request_prefix(&frame[SIZE_BYTES..]);
+            let place = prefix.map_or(Place::Nobodys, |prefix| {
+                let (place, next) = self.in_flight.place(name, prefix.correlation);
+                name = next;
+                place
+            });
+            match place {
+                Place::Waits | Place::Nobodys => stays.extend_from_slice(frame),
+                Place::Answered => self.due.set(self.due.get() - frame.len()),
+                Place::Given => {
+                    self.due.set(self.due.get() - frame.len());
+                    self.cut.set(end > ready.len());
+                }
             }
-        };
-        if waits {
-            return Ok(Fate::Waits);
+            at = end;
         }
-        let code = match asked.left {
-            Left::Wholly => fate::code_of_sent(asked.api),
-            Left::Not | Left::Partly => fate::code_of_unsent(asked.api),
-        };
-        let answer = answer(asked, look, code)?;
-        self.session.counts.stood_in(asked.api);
-        if asked.slotted {
-            self.session.limits.landed();
+        intake.keep_ready(&stays);
+        if self.cut.get() {
+            self.rest.set(self.due.get() - stays.len());
         }
-        self.stir.set(true);
-        Ok(Fate::Answered(answer))
     }
 
     /// The name of the question of which not all bytes have come; one that nobody has if there is none.
-    fn last_on_its_way(&self) -> u64 {
+    pub(super) fn last_on_its_way(&self) -> u64 {
         let is_on_its_way = self.cut.get() || self.is_swallowing.get() || self.is_open.get();
         if is_on_its_way { self.last_owed() } else { u64::MAX }
     }
@@ -279,74 +280,6 @@ impl Pump {
         self.rest.set(0);
         self.first_unsent.set(self.in_flight.next_name());
         let hope = if self.mending.get() == Mending::Wanted { Hope::Left } else { Hope::Gone };
-        self.in_flight.judge(|_, asked, look| match asked.left {
-            Left::Partly => self.judge(false, asked, look, hope),
-            Left::Not | Left::Wholly => Ok(Fate::Waits),
-        })
-    }
-}
-
-/// Whether there may be a broker in time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Hope {
-    Left,
-    Gone,
-}
-
-/// The answer in a broker's place.
-fn answer(asked: &Asked, look: Look<'_>, code: i16) -> Result<Vec<u8>, Ended> {
-    let cannot = |error: wire::Malformed| Ended::broker(Why::Unanswered).because(error);
-    let unknown = || Ended::broker(Why::Unanswered).because(asked.api.name());
-    let message = "the broker's connection was lost";
-    let produce = |echo: &Echo| {
-        refuse::produce::refuse(asked.version, asked.correlation, echo, code, message, 0).map_err(cannot)
-    };
-    let frame = match look {
-        Look::Names(Some(echo)) => return produce(echo),
-        Look::Bytes(frame) => frame.get(SIZE_BYTES..).unwrap_or_default(),
-        Look::Names(None) | Look::Nothing => return Err(unknown()),
-    };
-    let flexible = asked.api.request_is_flexible(asked.version);
-    let head = head::request_head(frame, flexible).map_err(cannot)?.ok_or_else(unknown)?;
-    let body = &frame[head.body_at..];
-    if asked.api == wire::Api::Produce {
-        let mut echo = Echo::new();
-        Walker::produce_request(asked.version).feed_to(body, &mut echo).map_err(cannot)?;
-        return produce(&echo);
-    }
-    refuse::refuse(asked.api, asked.version, asked.correlation, body, code, message).map_err(cannot)
-}
-
-/// Provisional.
-mod fate {
-    use super::code;
-    use wire::Api;
-
-    pub(super) fn is_repeatable(api: Api) -> bool {
-        !matches!(
-            api,
-            Api::Produce
-                | Api::JoinGroup
-                | Api::SyncGroup
-                | Api::LeaveGroup
-                | Api::EndTxn
-                | Api::AddPartitionsToTxn
-                | Api::AddOffsetsToTxn
-                | Api::TxnOffsetCommit
-                | Api::CreateTopics
-                | Api::DeleteTopics
-                | Api::CreatePartitions
-        )
-    }
-
-    pub(super) fn code_of_sent(api: Api) -> i16 {
-        match api {
-            Api::Produce => code::REQUEST_TIMED_OUT,
-            _ => code_of_unsent(api),
-        }
-    }
-
-    pub(super) fn code_of_unsent(api: Api) -> i16 {
-        if api == Api::Produce { code::NOT_LEADER_OR_FOLLOWER } else { code::NOT_COORDINATOR }
+        self.judge_partly_gone(hope)
     }
 }

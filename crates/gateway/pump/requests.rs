@@ -14,7 +14,7 @@ use self::begin::Begun;
 use self::limit::Heard;
 use self::reject::Rejected;
 use super::Pump;
-use super::mend::Wrote;
+use super::mend::{Waited, Wrote};
 use crate::ended::{Ended, Side, Why};
 use crate::frames::HEAD_CUT;
 use crate::in_flight::Left;
@@ -240,7 +240,18 @@ impl Pump {
     /// Sends the bytes that may go, and notes that their questions have left. What finds no broker in time is answered.
     async fn send_on(&self, intake: &mut Intake) {
         while !intake.ready().is_empty() {
-            match self.to_broker(intake.ready()).await {
+            let broker = match self.broker().await {
+                Waited::Broker(broker) if !self.sift.get() => broker,
+                Waited::Broker(_) | Waited::Answered => {
+                    self.sift(intake);
+                    continue;
+                }
+                Waited::GaveUp => {
+                    self.drop_ready(intake);
+                    continue;
+                }
+            };
+            match self.to_broker(&broker, intake.ready()).await {
                 Wrote::All => {
                     let left = self.due.get() - intake.ready().len();
                     intake.gone();
@@ -253,15 +264,17 @@ impl Pump {
                     self.first_unsent.set(end);
                 }
                 Wrote::Broke(n) => self.broke(intake, n),
-                Wrote::GaveUp => self.drop_ready(intake),
             }
         }
     }
 
-    /// Sends a frame that was gathered, whose question has this name.
+    /// Sends a frame that was gathered, whose question has this name, unless it is answered before.
     async fn send_whole(&self, frame: &[u8], name: u64) {
-        loop {
-            match self.to_broker(frame).await {
+        while self.in_flight.with_asked(name, |_| ()).is_some() {
+            // Nothing else waits to leave.
+            self.sift.set(false);
+            let Waited::Broker(broker) = self.broker().await else { continue };
+            match self.to_broker(&broker, frame).await {
                 Wrote::All => {
                     self.in_flight.sent(name, name + 1, Instant::now());
                     break;
@@ -271,7 +284,6 @@ impl Pump {
                     break;
                 }
                 Wrote::Broke(_) => {}
-                Wrote::GaveUp => break,
             }
         }
         self.first_unsent.set(name + 1);

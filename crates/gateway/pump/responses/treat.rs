@@ -216,6 +216,27 @@ impl Pump {
         }
     }
 
+    /// The frame, with its size, that goes to the client for an answer that came on another connection.
+    pub(in crate::pump) fn rewritten(&self, asked: Asked, frame: Vec<u8>) -> Result<Vec<u8>, Ended> {
+        let mut left_out = Vec::new();
+        let book = self.session.book();
+        let new = match asked.api.answer_path(asked.version) {
+            AnswerPath::Metadata => {
+                match answer::metadata_front(asked.version, &frame, &book, &mut left_out).map_err(bad)? {
+                    Front::Need => return Err(bad(FRONT_CUT)),
+                    Front::Done { consumed, replacement } => [&replacement, &frame[consumed..]].concat(),
+                }
+            }
+            AnswerPath::Pass => frame,
+            AnswerPath::Whole | AnswerPath::Tailed => match splice(asked, &frame, &book, &mut left_out)? {
+                Splice::Unchanged => frame,
+                Splice::Replaced(new) => new,
+            },
+        };
+        self.session.missed(&left_out);
+        framed(new.len(), &new)
+    }
+
     /// The rewritten form of a gathered answer, which came with its size.
     pub(super) fn rewrite_gathered(&self, asked: Asked, gathered: &mut Vec<u8>) -> Result<Vec<u8>, Ended> {
         let mut left_out = Vec::new();
