@@ -4,8 +4,10 @@
 
 pub(crate) mod batches;
 mod echo;
+mod skim;
 
 pub use echo::{ECHO_BYTES_MAX, Echo, Echoed};
+pub use skim::Skimmer;
 
 /// The longest name of a topic that Kafka allows.
 pub const NAME_BYTES_MAX: usize = 249;

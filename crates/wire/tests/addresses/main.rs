@@ -13,5 +13,6 @@ mod known;
 mod messages;
 mod meters;
 mod requests;
+mod skims;
 mod tails;
 mod walks;
