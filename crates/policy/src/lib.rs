@@ -8,8 +8,10 @@
 //! - [`access`]: what a client may ask for.
 //! - [`quota`]: how much of it.
 //! - [`mutations`]: how much a change of topics is.
+//! - [`breaker`]: when a broker is dialled, and when it is left alone.
 
 pub mod access;
+pub mod breaker;
 pub mod credential;
 pub mod mutations;
 pub mod quota;
