@@ -54,7 +54,10 @@ impl Pump {
         loop {
             match self.fill_from_broker(&mut intake, matches!(frame, Frame::Boundary)).await {
                 Ok(Some(0)) => return self.broker_left(&frame, &mut intake),
-                Ok(Some(n)) => self.session.counts.from_broker(n),
+                Ok(Some(n)) => {
+                    self.session.counts.from_broker(n);
+                    self.session.broker_answers();
+                }
                 Ok(None) => {}
                 Err(ended) => return ended,
             }
