@@ -85,7 +85,10 @@ fn respond(request: &Request<Incoming>, gateway: &Gateway) -> Response<Full<Byte
         Method::DELETE if is_drain => Wish::Undo,
         Method::GET | Method::HEAD if !is_drain => return told(request.uri().path(), query, gateway),
         _ => {
-            return plain(StatusCode::METHOD_NOT_ALLOWED, "only GET; for /drain POST and DELETE\n".to_owned());
+            return plain(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "only GET; for /drain POST and DELETE\n".to_owned(),
+            );
         }
     };
     let (status, text) = brokers::drain(gateway, query, wish);
