@@ -62,7 +62,7 @@ pub struct Told {
     address: Option<Upstream>,
     /// What went wrong last, as in the metric of dials, and when.
     pub failed: Option<(&'static str, Instant)>,
-    /// When it was last dialled with success, or given up, whichever is later.
+    /// Since when it is dialled, or left alone.
     pub since: Instant,
 }
 
@@ -170,7 +170,7 @@ impl Health {
 
     fn tell(&self, change: Change) {
         match change {
-            Change::Closed => drop(self.news.send_replace(())),
+            Change::Closed => self.news.send_replace(()),
             Change::Opened => self.troubled.notify_one(),
             Change::None => {}
         }
@@ -261,9 +261,8 @@ impl NodeHealth {
     ) -> Change {
         let now = Instant::now();
         let outcome = match error {
-            None => Outcome::Reached,
-            // It is there, and says no: that does not change by leaving it alone.
-            Some(DialError::Login(..)) => Outcome::Reached,
+            // Also one that is there and says no: that does not change by leaving it alone.
+            None | Some(DialError::Login(..)) => Outcome::Reached,
             Some(
                 DialError::Resolve(..)
                 | DialError::Connect(..)

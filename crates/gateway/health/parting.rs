@@ -17,6 +17,9 @@ const SPREAD: Duration = Duration::from_secs(10);
 /// something more often.
 const IDLE: Duration = Duration::from_secs(10);
 
+/// After this time a connection that may stay is looked at again.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
 /// A connection's part in a drain.
 #[derive(Default)]
 pub struct Parting {
@@ -34,7 +37,8 @@ pub enum Owed {
 }
 
 impl Parting {
-    /// When the connection of this session is to leave the broker that serves it; `None` while it may stay.
+    /// When the connection of this session is to leave the broker that serves it, or to be looked at again: it leaves once
+    /// that moment is not in the future. `None`: that broker is not drained.
     pub fn at(&self, session: &Session, now: Instant, moved_at: Instant, owed: Owed) -> Option<Instant> {
         let cluster = &session.place.cluster;
         let Some(node) = session.served_by().filter(|node| cluster.is_draining(*node)) else {
@@ -46,10 +50,10 @@ impl Parting {
         let bound = session.gateway.live().model.drain.reload;
         let spread = SPREAD.min(bound).mul_f64(drawn);
         match Through::from(session.place.entry) {
-            // Where nobody else can serve it, it would only come back.
-            Through::Bootstrap => cluster.has_other(node).then_some(met + spread),
+            Through::Bootstrap if cluster.has_other(node) => Some(met + spread),
             Through::Node if owed == Owed::Nothing => Some(met.max(moved_at + IDLE) + spread),
-            Through::Node => None,
+            // Where nobody else can serve it, it would only come back; where it is in use, it stays. Both may change.
+            Through::Bootstrap | Through::Node => Some(now + LOOK_AGAIN),
         }
     }
 }

@@ -271,8 +271,9 @@ mod tests {
 
     #[test]
     fn a_probe_that_is_given_up_makes_room_for_the_next() {
-        let now = Instant::now() + ms(200);
-        let mut breaker = opened(now - ms(200));
+        let before = Instant::now();
+        let mut breaker = opened(before);
+        let now = before + ms(200);
         assert_eq!(breaker.probe(Awaited::Yes, now), Probe::Now);
         breaker.probed(None, now, 0.0);
         assert_eq!(breaker.state(), State::Open);
