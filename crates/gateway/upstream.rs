@@ -27,6 +27,9 @@ pub const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Waits between dials of one connection: doubled from the first to the second.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 
+/// A broker that did not answer a dial for so long was missed, although more time is configured.
+const FAIR: Duration = Duration::from_secs(1);
+
 /// Kafka's error for a version that a broker does not speak.
 const UNSUPPORTED_VERSION: i16 = 35;
 
@@ -117,7 +120,9 @@ pub async fn reach_by(session: &Session, deadline: Instant) -> Result<Stream, En
             return Err(match (last, candidates.is_empty()) {
                 (Some(error), _) => end.because(error),
                 (None, true) => end.because("the topology has no such node"),
-                (None, false) => end.because("it is not dialled since it was missed too often"),
+                (None, false) => {
+                    end.because("no turn to dial it came: it was missed too often, or many dial it")
+                }
             });
         }
         waiting.get_or_insert_with(|| Waiting::for_any(&cluster.health, &candidates));
@@ -151,7 +156,11 @@ async fn dial_for(
     let within = spec.config.dial_timeout.min(left(deadline));
     let dialled = connect_within(&spec, address, &session.software(), within).await;
     session.gateway.metrics.dialled(&cluster.name, node, dialled.as_ref().err());
-    cluster.health.dialled(node, address, dialled.as_ref().err());
+    // What was cut short by the client's own deadline says nothing of the broker.
+    let had_time = within >= spec.config.dial_timeout.min(FAIR);
+    if had_time || !matches!(dialled, Err(DialError::Timeout(_))) {
+        cluster.health.dialled(node, address, dialled.as_ref().err());
+    }
     Some(dialled)
 }
 

@@ -25,6 +25,8 @@ struct Script {
     named: BTreeMap<i32, u16>,
     /// Nodes that close every connection at its first request.
     sick: BTreeSet<i32>,
+    /// Nodes that leave the gateway's own questions unanswered, and answer those of clients.
+    busy: BTreeSet<i32>,
 }
 
 /// Scripted brokers and a gateway before them.
@@ -133,6 +135,10 @@ fn answer(node: i32, request: &Request, script: &Mutex<Script>) -> Reply {
     let script = script.lock().unwrap();
     if script.sick.contains(&node) {
         return Reply::Close(Vec::new());
+    }
+    let of_gateway = request.frame.get(10..20) == Some(b"portcullis".as_slice());
+    if of_gateway && script.busy.contains(&node) {
+        return Reply::Nothing;
     }
     let named = script.named.iter().map(|(id, port)| (*id, "127.0.0.1".to_owned(), i32::from(*port)));
     let named: Vec<Broker> = named.collect();

@@ -109,3 +109,20 @@ fn what_any_broker_can_do_is_spread_over_those_that_are_well() {
     troop.waits_for("up", 3, |up| up > 0.5);
     assert_eq!(shares(&troop), [(1, 10), (2, 10), (3, 10)]);
 }
+
+#[test]
+fn a_broker_that_is_too_busy_for_a_probe_is_not_down_as_long_as_clients_hear_from_it() {
+    let troop = Troop::of(2, &[OFTEN, "dial_timeout = \"1s\""]);
+    let mut client = troop.client_of(2);
+    assert_eq!(who_serves(&mut client), 2);
+    troop.script.lock().unwrap().busy.insert(2);
+    // Several looks begin and end meanwhile.
+    let accepted = troop.up[&2].accepted();
+    while troop.up[&2].accepted() < accepted + 3 {
+        assert_eq!(who_serves(&mut client), 2);
+        assert!(troop.told("up", 2) > 0.5 && troop.told("open", 2) < 0.5);
+    }
+    troop.waits_for("up", 2, |up| up < 0.5);
+    troop.waits_for("open", 2, |open| open > 0.5);
+    assert_eq!(who_serves(&mut client), 2);
+}
