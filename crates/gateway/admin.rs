@@ -1,5 +1,7 @@
-//! The admin address: `/metrics`, `/livez`, `/readyz`, `/limits`.
+//! The admin address: `/metrics`, `/livez`, `/readyz`, `/limits`, `/brokers`, `/drain`.
 
+mod brokers;
+pub mod call;
 mod limits;
 
 use std::convert::Infallible;
@@ -9,13 +11,14 @@ use std::time::{Duration, Instant};
 
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
-use hyper::header::CONTENT_TYPE;
+use hyper::header::{CONTENT_TYPE, HeaderValue, ORIGIN};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::Semaphore;
 
+use self::brokers::Wish;
 use crate::live::{Gateway, Phase};
 use crate::metrics;
 
@@ -27,6 +30,8 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What the registry's text is (`OpenMetrics`).
 const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+const JSON_TYPE: &str = "application/json";
 
 /// Serves the admin address until the process ends.
 pub async fn serve(socket: TcpListener, gateway: Arc<Gateway>) {
@@ -69,10 +74,29 @@ pub async fn serve(socket: TcpListener, gateway: Arc<Gateway>) {
 }
 
 fn respond(request: &Request<Incoming>, gateway: &Gateway) -> Response<Full<Bytes>> {
-    if *request.method() != Method::GET && *request.method() != Method::HEAD {
-        return plain(StatusCode::METHOD_NOT_ALLOWED, "only GET\n".to_owned());
-    }
-    match request.uri().path() {
+    let query = request.uri().query().unwrap_or_default();
+    let is_drain = request.uri().path() == "/drain";
+    let wish = match *request.method() {
+        // A page in an operator's browser can post to the loopback address, and cannot do so without naming itself.
+        Method::POST | Method::DELETE if is_drain && request.headers().contains_key(ORIGIN) => {
+            return plain(StatusCode::FORBIDDEN, "not from a page in a browser\n".to_owned());
+        }
+        Method::POST if is_drain => Wish::Drain,
+        Method::DELETE if is_drain => Wish::Undo,
+        Method::GET | Method::HEAD if !is_drain => return told(request.uri().path(), query, gateway),
+        _ => {
+            return plain(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "only GET; for /drain POST and DELETE\n".to_owned(),
+            );
+        }
+    };
+    let (status, text) = brokers::drain(gateway, query, wish);
+    plain(status, text)
+}
+
+fn told(path: &str, query: &str, gateway: &Gateway) -> Response<Full<Bytes>> {
+    match path {
         "/livez" => plain(StatusCode::OK, "ok\n".to_owned()),
         "/readyz" => match unready(gateway) {
             None => plain(StatusCode::OK, "ready\n".to_owned()),
@@ -84,28 +108,23 @@ fn respond(request: &Request<Incoming>, gateway: &Gateway) -> Response<Full<Byte
             let shards =
                 live.clusters.iter().map(|(name, cluster)| (Arc::clone(name), cluster.shards.clone()));
             let (rules, now) = (Arc::clone(&live.rules), gateway.clock.at(Instant::now()));
-            match metrics::exposition(&gateway.metrics, shards.collect(), rules, now) {
-                Ok(text) => {
-                    let mut response = plain(StatusCode::OK, text);
-                    let kind = hyper::header::HeaderValue::from_static(METRICS_TYPE);
-                    response.headers_mut().insert(CONTENT_TYPE, kind);
-                    response
-                }
+            let brokers = metrics::OfBrokers(live.clusters.values().map(Arc::clone).collect());
+            match metrics::exposition(&gateway.metrics, shards.collect(), brokers, rules, now) {
+                Ok(text) => typed(METRICS_TYPE, text),
                 Err(_) => {
                     plain(StatusCode::INTERNAL_SERVER_ERROR, "the metrics can't be written\n".to_owned())
                 }
             }
         }
-        "/limits" => match limits::answer(gateway, request.uri().query().unwrap_or_default()) {
-            Ok(text) => {
-                let mut response = plain(StatusCode::OK, text);
-                let kind = hyper::header::HeaderValue::from_static("application/json");
-                response.headers_mut().insert(CONTENT_TYPE, kind);
-                response
-            }
+        "/brokers" => typed(JSON_TYPE, brokers::answer(gateway)),
+        "/limits" => match limits::answer(gateway, query) {
+            Ok(text) => typed(JSON_TYPE, text),
             Err(why) => plain(StatusCode::BAD_REQUEST, why),
         },
-        _ => plain(StatusCode::NOT_FOUND, "here are /metrics, /livez, /readyz and /limits\n".to_owned()),
+        _ => plain(
+            StatusCode::NOT_FOUND,
+            "here are /metrics, /livez, /readyz, /limits, /brokers and /drain\n".to_owned(),
+        ),
     }
 }
 
@@ -125,9 +144,13 @@ fn unready(gateway: &Gateway) -> Option<String> {
 }
 
 fn plain(status: StatusCode, text: String) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from(text)));
+    let mut response = typed("text/plain; charset=utf-8", text);
     *response.status_mut() = status;
-    let kind = hyper::header::HeaderValue::from_static("text/plain; charset=utf-8");
-    response.headers_mut().insert(CONTENT_TYPE, kind);
+    response
+}
+
+fn typed(kind: &'static str, text: String) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(text)));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     response
 }

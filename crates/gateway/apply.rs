@@ -9,6 +9,7 @@ use policy::credential::Settled;
 use policy::quota::Rules;
 
 use crate::cluster::{Cluster, Spec};
+use crate::health::recovery;
 use crate::listener::{self, Bound, Door, Entry, Listener};
 use crate::live::{Gateway, Live};
 use crate::partitions::{self, Asks};
@@ -84,6 +85,12 @@ impl Plan {
             if let Some(asks) = asks {
                 let look = topology::keep(Arc::clone(&cluster), Arc::clone(gateway), Arc::clone(workers));
                 tokio::task::spawn_local(look);
+                let health = Arc::clone(&cluster.health);
+                tokio::task::spawn_local(recovery::keep(
+                    Arc::downgrade(&cluster),
+                    health,
+                    Arc::clone(gateway),
+                ));
                 tokio::task::spawn_local(partitions::answer(Arc::downgrade(&cluster), asks));
             }
             clusters.insert(Arc::clone(&cluster.name), cluster);

@@ -1,6 +1,6 @@
 //! A cluster as the gateway knows it now: how to reach its brokers and what they offer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -12,6 +12,7 @@ use tokio_rustls::TlsConnector;
 use wire::versions::{Offered, answer_body};
 use wire::{NodeId, Upstream};
 
+use crate::health::Health;
 use crate::listener::Listener;
 use crate::metrics::Shard;
 use crate::partitions::{Asks, Partitions};
@@ -39,6 +40,8 @@ pub struct Node {
     pub address: Upstream,
     /// Whether the last look found it in the cluster and reached it.
     pub up: bool,
+    /// Where it says that it stands.
+    pub rack: Option<Arc<str>>,
 }
 
 /// The versions that clients are promised, and the answer to `ApiVersions` in every version of it.
@@ -86,7 +89,20 @@ pub struct Cluster {
     pub topics: Topics,
     /// How many partitions topics have, for limits on changes.
     pub partitions: Partitions,
+    /// How each of the brokers fares.
+    pub health: Arc<Health>,
+    /// Brokers that an operator drains, beside those of the configuration.
+    drained: ArcSwap<BTreeSet<NodeId>>,
     turn: AtomicUsize,
+}
+
+/// Who drains a broker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DrainedBy {
+    /// The configuration.
+    File,
+    /// An operator, by the admin address.
+    Operator,
 }
 
 impl Cluster {
@@ -103,6 +119,8 @@ impl Cluster {
             shards: (0..threads).map(|_| Arc::new(Shard::default())).collect(),
             topics: Topics::default(),
             partitions,
+            health: Arc::default(),
+            drained: ArcSwap::default(),
             turn: AtomicUsize::new(0),
         };
         (cluster, asks)
@@ -133,21 +151,64 @@ impl Cluster {
 
     /// Makes a new topology known to everybody.
     pub fn publish(&self, topology: Topology) {
-        self.topology.send_replace(Some(Arc::new(topology)));
+        let topology = Arc::new(topology);
+        self.topology.send_replace(Some(Arc::clone(&topology)));
+        // In this order: who is woken by a new address finds it.
+        topology.nodes.iter().for_each(|(id, node)| self.health.moved(*id, &node.address));
     }
 
-    /// Brokers for calls that any broker can answer: those that are up, each time beginning with another one.
+    /// Brokers for calls that any broker can answer, the best first: those that are well, each time beginning with another
+    /// one; then those that are being drained, and those that are not well, since they are better than none.
     pub fn any_broker(&self, topology: &Topology) -> Vec<NodeId> {
-        let mut up: Vec<NodeId> =
-            topology.nodes.iter().filter(|(_, node)| node.up).map(|(id, _)| *id).collect();
-        if up.is_empty() {
-            up = topology.nodes.keys().copied().collect();
+        let mut by_worth: [Vec<NodeId>; 3] = Default::default();
+        for (id, node) in &topology.nodes {
+            let worth = match (self.is_well(*id, node), self.is_draining(*id)) {
+                (true, false) => 0,
+                (true, true) => 1,
+                (false, _) => 2,
+            };
+            by_worth[worth].push(*id);
         }
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        if !up.is_empty() {
-            let first = turn % up.len();
-            up.rotate_left(first);
+        for nodes in &mut by_worth {
+            let first = turn % nodes.len().max(1);
+            nodes.rotate_left(first);
         }
-        up
+        by_worth.concat()
+    }
+
+    /// Whether a broker other than this one is well and stays.
+    pub fn has_other(&self, than: NodeId) -> bool {
+        let stays = |id: &NodeId, node: &Node| self.is_well(*id, node) && !self.is_draining(*id);
+        let topology = self.topology.borrow();
+        topology.iter().flat_map(|topology| &topology.nodes).any(|(id, node)| *id != than && stays(id, node))
+    }
+
+    fn is_well(&self, id: NodeId, node: &Node) -> bool {
+        node.up && self.health.admits(id)
+    }
+
+    /// Who drains a broker, if anybody does.
+    pub fn drained_by(&self, node: NodeId) -> Option<DrainedBy> {
+        if self.spec.load().config.drain_nodes.contains(&node.0) {
+            return Some(DrainedBy::File);
+        }
+        self.drained.load().contains(&node).then_some(DrainedBy::Operator)
+    }
+
+    /// Whether a broker is being drained.
+    pub fn is_draining(&self, node: NodeId) -> bool {
+        self.drained_by(node).is_some()
+    }
+
+    /// An operator drains a broker, until it is taken back or the process ends: a reload leaves it as it is.
+    pub fn drain(&self, node: NodeId) {
+        self.drained.rcu(|nodes| nodes.iter().copied().chain([node]).collect::<BTreeSet<_>>());
+    }
+
+    /// An operator takes a drain back.
+    pub fn undo_drain(&self, node: NodeId) {
+        self.drained
+            .rcu(|nodes| nodes.iter().copied().filter(|other| *other != node).collect::<BTreeSet<_>>());
     }
 }

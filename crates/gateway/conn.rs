@@ -17,8 +17,10 @@ use wire::{Api, Book, NodeId};
 use crate::auth;
 use crate::caller::Caller;
 use crate::cluster::Offer;
-use crate::ended::{Ended, Why};
+use crate::ended::{Ended, Side, Why};
 use crate::frames::Frames;
+use crate::health::parting::Parting;
+use crate::health::{Served, Through};
 use crate::limits::Limits;
 use crate::listener::{Entry, Place};
 use crate::live::{Gateway, Phase};
@@ -53,7 +55,9 @@ pub struct Session {
     privilege: Cell<Privilege>,
     software: RefCell<Rc<Software>>,
     promised: RefCell<Option<Arc<Offer>>>,
-    node: Cell<Option<NodeId>>,
+    served: RefCell<Option<Served>>,
+    /// When it leaves a broker that is drained.
+    pub parting: Parting,
     _permit: Permit,
 }
 
@@ -72,7 +76,8 @@ impl Session {
             principal: RefCell::new(anonymous),
             software: RefCell::new(Rc::new(own_software())),
             promised: RefCell::new(None),
-            node: Cell::new(None),
+            served: RefCell::new(None),
+            parting: Parting::default(),
             gateway,
             place,
             listener,
@@ -173,8 +178,35 @@ impl Session {
         self.place.listener.book()
     }
 
-    pub(crate) fn set_node(&self, node: NodeId) {
-        self.node.set(Some(node));
+    /// From now on this broker serves it, and no other one.
+    pub(crate) fn is_served_by(&self, node: NodeId) {
+        let health = self.place.cluster.health.node(node);
+        *self.served.borrow_mut() = None;
+        *self.served.borrow_mut() = Some(Served::by(health, Through::from(self.place.entry)));
+    }
+
+    /// Its broker is gone, and the next one is looked for.
+    pub(crate) fn is_served_by_nobody(&self) {
+        *self.served.borrow_mut() = None;
+    }
+
+    /// Which broker serves it.
+    pub fn served_by(&self) -> Option<NodeId> {
+        self.served.borrow().as_ref().map(|served| served.node.id)
+    }
+
+    /// Its broker has sent something.
+    pub(crate) fn broker_answers(&self) {
+        if let Some(served) = &*self.served.borrow() {
+            served.node.answers();
+        }
+    }
+
+    /// Its broker's connection broke, or was closed while answers were owed.
+    pub(crate) fn broker_broke(&self) {
+        if let Some(node) = self.served_by() {
+            self.place.cluster.health.broke(node);
+        }
     }
 
     /// Nodes without a port of ours were left out of an answer. Those that nobody has seen yet are looked for at
@@ -200,11 +232,15 @@ pub fn own_software() -> Software {
 
 /// `age` less a random part of at most `jitter` of it, so that connections of one moment don't end in one moment.
 fn jittered(age: Duration, jitter: f64) -> Duration {
+    age.mul_f64((1.0 - jitter * lot()).clamp(0.0, 1.0))
+}
+
+/// A random part of a whole, 0.0 to 1.0.
+pub(crate) fn lot() -> f64 {
     let mut random = [0; 4];
-    // Without randomness the age is merely the same for all.
+    // Without randomness the lot is merely the same for all.
     let _ = aws_lc_rs::rand::fill(&mut random);
-    let share = f64::from(u32::from_be_bytes(random)) / f64::from(u32::MAX);
-    age.mul_f64((1.0 - jitter * share).clamp(0.0, 1.0))
+    f64::from(u32::from_be_bytes(random)) / f64::from(u32::MAX)
 }
 
 /// Lives a connection from its acceptance to its end.
@@ -265,7 +301,10 @@ async fn open(
 fn close(report: &Report) {
     let Report { session, ended, .. } = report;
     session.gateway.metrics.closed(&session.place, ended);
-    let node = match (session.place.entry, session.node.get()) {
+    if ended.side == Side::Broker && matches!(ended.why, Why::Unanswered | Why::CutOff | Why::Io) {
+        session.broker_broke();
+    }
+    let node = match (session.place.entry, session.served_by()) {
         (Entry::Node(node), _) | (Entry::Bootstrap, Some(node)) => Some(node.0),
         (Entry::Bootstrap, None) => None,
     };

@@ -75,6 +75,8 @@ pub enum Why {
     Downgraded,
     /// A broker's answer did not belong to the question.
     BadAnswer,
+    /// The connection's broker is being drained.
+    NodeDrained,
     /// What the connection stood on was removed by a reload.
     Removed,
     /// The gateway shuts down.
@@ -111,6 +113,7 @@ impl Why {
             Self::BrokerLogin => "broker-login",
             Self::Downgraded => "downgraded",
             Self::BadAnswer => "bad-answer",
+            Self::NodeDrained => "node-drained",
             Self::Removed => "removed",
             Self::Shutdown => "shutdown",
             Self::DrainTimeout => "drain-timeout",
@@ -160,7 +163,13 @@ impl Ended {
     /// True for ends that an operator need not look at.
     pub fn is_ordinary(&self) -> bool {
         match self.why {
-            Why::Closed | Why::Idle | Why::Age | Why::Limited | Why::Removed | Why::Shutdown => true,
+            Why::Closed
+            | Why::Idle
+            | Why::Age
+            | Why::Limited
+            | Why::NodeDrained
+            | Why::Removed
+            | Why::Shutdown => true,
             Why::Io | Why::CutOff => self.side != Side::Broker,
             Why::Unanswered
             | Why::Tls

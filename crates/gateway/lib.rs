@@ -14,6 +14,7 @@ pub mod demo;
 pub mod ended;
 pub mod fleet;
 pub mod frames;
+pub mod health;
 pub mod in_flight;
 pub mod kept;
 pub mod limits;

@@ -92,6 +92,11 @@ impl Gateway {
     pub fn apply(&self, live: Live) {
         self.remembered.retain(&live.users);
         self.live.store(Arc::new(live));
+        self.look_again();
+    }
+
+    /// Lets every connection look at what it stands on.
+    pub fn look_again(&self) {
         self.changes.send_modify(|_| ());
     }
 

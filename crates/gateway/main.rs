@@ -1,9 +1,10 @@
-//! The program: `run`, `check`, `hash-password`, `quotas`, `demo`.
+//! The program: `run`, `check`, `hash-password`, `quotas`, `drain`, `demo`.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use portcullis::admin::call;
 use portcullis::password;
 use portcullis::quotas::{self, ImportError};
 use portcullis::serve::{self, StartError};
@@ -50,6 +51,20 @@ enum Command {
     /// The brokers' own quotas.
     #[command(subcommand)]
     Quotas(Quotas),
+    /// Let a broker go that is about to be taken down: what others can do goes to others. Until it is undone, or the
+    /// gateway ends.
+    Drain {
+        /// The name of its cluster in the configuration.
+        cluster: String,
+        /// The broker's id.
+        node: i32,
+        /// Take it back.
+        #[arg(long)]
+        undo: bool,
+        /// The gateway's admin address.
+        #[arg(long, default_value = "127.0.0.1:9644")]
+        admin: String,
+    },
     /// Start a small cluster in this process with a gateway before it, and print what to try.
     Demo,
 }
@@ -106,6 +121,16 @@ fn main() -> ExitCode {
             Err(error @ ImportError::NoSuchCluster(..)) => fail(USAGE, error),
             Err(error) => fail(FAILED, error),
         },
+        Command::Drain { cluster, node, undo, admin } => {
+            let wish = if undo { call::Drain::Undo } else { call::Drain::Begin };
+            match call::drain(&admin, &cluster, node, wish) {
+                Ok(text) => {
+                    print!("{text}");
+                    ExitCode::SUCCESS
+                }
+                Err(error) => fail(FAILED, error),
+            }
+        }
         Command::Demo => demo(),
     }
 }

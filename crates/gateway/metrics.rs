@@ -1,5 +1,6 @@
 //! What is counted: per request on the thread that moves the bytes, per event in families of the registry.
 
+mod brokers;
 mod collect;
 mod fleet;
 mod limits;
@@ -20,6 +21,7 @@ use crate::ended::Ended;
 use crate::listener::Place;
 use crate::upstream::DialError;
 
+pub use brokers::OfBrokers;
 pub use collect::exposition;
 pub use shard::{Counts, Shard};
 
@@ -91,6 +93,7 @@ pub struct Metrics {
     turned_away: Family<ByResult, Counter>,
     logins: Family<ByResult, Counter>,
     dials: Family<ByDial, Counter>,
+    probes: Family<ByDial, Counter>,
     node_up: Family<ByNode, Gauge>,
     left_out: Family<ByNode, Counter>,
     looks_failed: Family<ByCluster, Counter>,
@@ -126,6 +129,11 @@ impl Metrics {
             "broker_dials",
             "Dials of brokers for clients, by node and result",
             self.dials.clone(),
+        );
+        registry.register(
+            "broker_probes",
+            "Dials of brokers that were missed, by node and result",
+            self.probes.clone(),
         );
         registry.register("broker_up", "1 when the last look found the broker", self.node_up.clone());
         registry.register(
@@ -176,6 +184,12 @@ impl Metrics {
     pub fn dialled(&self, cluster: &str, node: NodeId, error: Option<&DialError>) {
         let result = error.map_or("success", DialError::label);
         self.dials.get_or_create(&ByDial { cluster: cluster.to_owned(), node: node.0, result }).inc();
+    }
+
+    /// A broker that was missed was probed.
+    pub fn probed(&self, cluster: &str, node: NodeId, error: Option<&DialError>) {
+        let result = error.map_or("success", DialError::label);
+        self.probes.get_or_create(&ByDial { cluster: cluster.to_owned(), node: node.0, result }).inc();
     }
 
     /// A look found a broker up or down.

@@ -156,6 +156,9 @@ impl Asker {
         let spec = Arc::clone(&cluster.spec());
         let mut failed = None;
         for node in cluster.any_broker(&topology) {
+            if !cluster.health.admits(node) {
+                continue;
+            }
             let Some(address) = topology.nodes.get(&node).map(|node| node.address.clone()) else { continue };
             let asked = async {
                 let probe = Probe::dial(&spec, address, WITHIN).await?;

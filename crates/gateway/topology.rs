@@ -42,6 +42,7 @@ enum LookError {
 /// A broker as last seen.
 struct Seen {
     address: Upstream,
+    rack: Option<Arc<str>>,
     /// Its versions as last heard.
     offered: Option<Offered>,
     /// When the cluster last counted it among its brokers.
@@ -117,10 +118,12 @@ impl Look {
         for node in &nodes.nodes {
             there.insert(node.id);
             let address = dialable(&spec, node.id, &node.address);
+            let rack: Option<Arc<str>> = node.rack.as_deref().map(Arc::from);
             match self.seen.entry(node.id) {
-                Entry::Vacant(new) => drop(new.insert(Seen { address, offered: None, there_at: now })),
+                Entry::Vacant(new) => drop(new.insert(Seen { address, rack, offered: None, there_at: now })),
                 Entry::Occupied(mut seen) => {
                     seen.get_mut().address = address;
+                    seen.get_mut().rack = rack;
                     seen.get_mut().there_at = now;
                 }
             }
@@ -140,10 +143,10 @@ impl Look {
             return Err(LookError::Nobody);
         }
         let offer = self.offer(policy::versions::offer(&offers));
-        let known = self
-            .seen
-            .iter()
-            .map(|(id, seen)| (*id, Node { address: seen.address.clone(), up: up.contains(id) }));
+        let known = self.seen.iter().map(|(id, seen)| {
+            let (address, rack) = (seen.address.clone(), seen.rack.clone());
+            (*id, Node { address, up: up.contains(id), rack })
+        });
         self.cluster.publish(Topology { cluster_id: nodes.cluster_id, nodes: known.collect(), offer });
         Ok(())
     }
@@ -213,15 +216,31 @@ impl Look {
         let mut asking = JoinSet::new();
         for id in there {
             let Some(Seen { address, .. }) = self.seen.get(id) else { continue };
-            let (id, address, spec) = (*id, address.clone(), Arc::clone(spec));
-            let kept = self.probes.remove(&id).filter(|probe| probe.address == address);
-            asking.spawn_local(async move { (id, Probe::renew(kept, &spec, address).await) });
+            let health = self.cluster.health.node(*id);
+            // Whether it is back is found out by one probe at a time (`recovery`); a look does not wait for it.
+            if health.is_left_alone(address) {
+                continue;
+            }
+            health.take_answered();
+            let (address, spec) = (address.clone(), Arc::clone(spec));
+            let kept = self.probes.remove(id).filter(|probe| probe.address == address);
+            asking.spawn_local(async move {
+                let probed = Probe::renew(kept, &spec, address.clone()).await;
+                (health, address, probed)
+            });
         }
         // Probes of brokers that left are dropped here.
         self.probes.clear();
         let mut up = BTreeSet::new();
         while let Some(asked) = asking.join_next().await {
-            let Ok((id, probed)) = asked else { continue };
+            let Ok((health, address, probed)) = asked else { continue };
+            let id = health.id;
+            // Busy, and not missing: clients heard of it meanwhile.
+            if matches!(probed, Err(DialError::Timeout(_))) && health.take_answered() {
+                up.insert(id);
+                continue;
+            }
+            self.cluster.health.dialled(id, &address, probed.as_ref().err());
             match probed {
                 Ok(probe) => {
                     up.insert(id);

@@ -13,6 +13,7 @@ use crate::cluster::{Spec, Topology};
 use crate::conn::Session;
 use crate::ended::{Ended, Why};
 use crate::frames::{FrameError, Frames};
+use crate::health::Waiting;
 use crate::listener::Entry;
 use crate::sockets;
 use crate::stream::Stream;
@@ -25,6 +26,9 @@ pub const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Waits between dials of one connection: doubled from the first to the second.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
+
+/// A broker that did not answer a dial for so long was missed, although more time is configured.
+const FAIR: Duration = Duration::from_secs(1);
 
 /// Kafka's error for a version that a broker does not speak.
 const UNSUPPORTED_VERSION: i16 = 35;
@@ -76,42 +80,56 @@ pub struct Connected {
 
 /// Dials the broker that a connection's port stands for, again and again until the cluster's `hold` is over.
 pub async fn reach(session: &Session) -> Result<Stream, Ended> {
+    let hold = session.place.cluster.spec().config.hold;
+    reach_by(session, Instant::now() + hold).await
+}
+
+/// Dials the broker that a connection's port stands for, again and again until the deadline. A broker that was missed too
+/// often is not dialled: its connections wait here until a probe has found it back, or it is somewhere else.
+pub async fn reach_by(session: &Session, deadline: Instant) -> Result<Stream, Ended> {
     let cluster = &session.place.cluster;
-    let spec = cluster.spec();
-    let deadline = Instant::now() + spec.config.hold;
+    session.is_served_by_nobody();
+    let mut news = cluster.health.news();
+    let mut waiting: Option<Waiting> = None;
     let mut backoff = BACKOFF.0;
     let mut last: Option<DialError> = None;
-    drop(spec);
     loop {
-        let spec = cluster.spec();
-        let left = deadline.saturating_duration_since(Instant::now());
-        let topology = cluster.topology_within(left).await.ok_or_else(|| Ended::gateway(Why::NoTopology))?;
-        for node in candidates(session, &topology) {
-            let Some(address) = topology.nodes.get(&node).map(|node| &node.address) else { continue };
-            let within = spec.config.dial_timeout.min(deadline.saturating_duration_since(Instant::now()));
-            let dialled = connect_within(&spec, address, &session.software(), within).await;
-            session.gateway.metrics.dialled(&cluster.name, node, dialled.as_ref().err());
-            match dialled {
-                Ok(Connected { stream, offered }) => {
-                    session.set_node(node);
+        // Before anything is looked at: what changes meanwhile is not missed.
+        news.mark_unchanged();
+        let topology = cluster.topology_within(left(deadline)).await;
+        let topology = topology.ok_or_else(|| Ended::gateway(Why::NoTopology))?;
+        let candidates = candidates(session, &topology);
+        for node in &candidates {
+            let Some(address) = topology.nodes.get(node).map(|node| &node.address) else { continue };
+            match dial_for(session, *node, address, deadline).await {
+                None => {}
+                Some(Ok(Connected { stream, offered })) => {
+                    session.is_served_by(*node);
                     return session.holds_promise(&offered).map(|()| stream);
                 }
-                Err(error @ DialError::Login(..)) => {
+                Some(Err(error @ DialError::Login(..))) => {
                     return Err(Ended::broker(Why::BrokerLogin).because(error));
                 }
-                Err(error) => last = Some(error),
+                Some(Err(error)) => last = Some(error),
             }
         }
         cluster.look_now.notify_one();
-        let wait = backoff.min(deadline.saturating_duration_since(Instant::now()));
+        let wait = backoff.min(left(deadline));
         if wait.is_zero() {
             let end = Ended::broker(Why::Unreachable);
-            return Err(match last {
-                Some(error) => end.because(error),
-                None => end.because("the topology has no such node"),
+            return Err(match (last, candidates.is_empty()) {
+                (Some(error), _) => end.because(error),
+                (None, true) => end.because("the topology has no such node"),
+                (None, false) => {
+                    end.because("no turn to dial it came: it was missed too often, or many dial it")
+                }
             });
         }
-        tokio::time::sleep(wait).await;
+        waiting.get_or_insert_with(|| Waiting::for_any(&cluster.health, &candidates));
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            _ = news.changed() => {}
+        }
         backoff = (backoff * 2).min(BACKOFF.1);
     }
 }
@@ -141,6 +159,36 @@ pub async fn ask_anybody(session: &Session, request: &[u8]) -> Option<Vec<u8>> {
     None
 }
 
+fn left(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now())
+}
+
+/// Dials a broker for a client, unless it is left alone; and tells how that went.
+async fn dial_for(
+    session: &Session,
+    node: NodeId,
+    address: &Upstream,
+    deadline: Instant,
+) -> Option<Result<Connected, DialError>> {
+    let cluster = &session.place.cluster;
+    let health = cluster.health.node(node);
+    // Where many wait for their turn, the first few decide for all.
+    let _turn = tokio::time::timeout(left(deadline), health.dials.acquire()).await.ok()?.ok()?;
+    if !health.admits() {
+        return None;
+    }
+    let spec = Arc::clone(&cluster.spec());
+    let within = spec.config.dial_timeout.min(left(deadline));
+    let dialled = connect_within(&spec, address, &session.software(), within).await;
+    session.gateway.metrics.dialled(&cluster.name, node, dialled.as_ref().err());
+    // What was cut short by the client's own deadline says nothing of the broker.
+    let had_time = within >= spec.config.dial_timeout.min(FAIR);
+    if had_time || !matches!(dialled, Err(DialError::Timeout(_))) {
+        cluster.health.dialled(node, address, dialled.as_ref().err());
+    }
+    Some(dialled)
+}
+
 /// Where the configuration says that a broker is.
 pub fn of(address: &config::HostPort) -> Upstream {
     Upstream { host: address.host.clone().into_boxed_str(), port: address.port }
@@ -149,7 +197,7 @@ pub fn of(address: &config::HostPort) -> Upstream {
 fn candidates(session: &Session, topology: &Topology) -> Vec<NodeId> {
     match session.place.entry {
         Entry::Bootstrap => session.place.cluster.any_broker(topology),
-        Entry::Node(node) => vec![node],
+        Entry::Node(node) => topology.nodes.keys().copied().filter(|known| *known == node).collect(),
     }
 }
 

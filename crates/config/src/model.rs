@@ -91,6 +91,8 @@ pub struct Cluster {
     pub bootstrap: Vec<HostPort>,
     /// Where to dial a node, instead of where it advertises itself.
     pub node_addresses: BTreeMap<i32, HostPort>,
+    /// Nodes that are about to be taken down: what any other broker can do goes to others.
+    pub drain_nodes: BTreeSet<i32>,
     /// TLS towards the brokers.
     pub tls: Option<BrokerTls>,
     /// The gateway's own login at the brokers.

@@ -4,6 +4,8 @@
 //! notes which keys were asked for; what is left over at its end is unknown, and is reported with the key that was
 //! probably meant.
 
+mod array;
+
 use std::cell::RefCell;
 use std::ops::{Range, RangeInclusive};
 use std::path::Path;

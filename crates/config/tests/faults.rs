@@ -41,6 +41,7 @@ format = 7
 name = "a b"
 bootstrap = ["kafka-1", "::1:9092", "kafka-3:0"]
 node_addresses = { x = "h:1", 2 = "h" }
+drain_nodes = [1, -2, "3"]
 dial_timout = "3s"
 refresh = "10"
 [[cluster.listener]]
@@ -60,7 +61,7 @@ passwort = "hunter2"
 "#;
 
 /// What is said of it.
-const OF_FAULTY: [&str; 23] = [
+const OF_FAULTY: [&str; 25] = [
     "proxy.toml:2:1: `user_file` is no key of the top level: did you mean `users_file`?",
     "proxy.toml:3:1: [admin] has no `bind`: add bind = \"127.0.0.1:9644\"",
     "proxy.toml:5:10: `loud` is no filter: write a level (off, error, warn, info, debug, trace), and levels of targets \
@@ -74,23 +75,25 @@ const OF_FAULTY: [&str; 23] = [
     "proxy.toml:10:37: `kafka-3:0` has no port between 1 and 65535: write host:port, as in \"kafka-1:9092\"",
     "proxy.toml:11:20: `x` is no node id: write a node id, as in { 1 = \"10.0.0.1:9092\" }",
     "proxy.toml:11:35: `h` has no port: write host:port, as in { 1 = \"10.0.0.1:9092\" }",
-    "proxy.toml:12:1: `dial_timout` is no key of [[cluster]]: did you mean `dial_timeout`?",
-    "proxy.toml:13:11: `refresh` = \"10\" cannot be read: write a time from 100ms to 1h, as in \"500ms\", \"10s\", \
+    "proxy.toml:12:19: `drain_nodes` = -2 is out of range: write an array of whole numbers, as in drain_nodes = [2]",
+    "proxy.toml:12:23: `drain_nodes` is a string: write an array of whole numbers, as in drain_nodes = [2]",
+    "proxy.toml:13:1: `dial_timout` is no key of [[cluster]]: did you mean `dial_timeout`?",
+    "proxy.toml:14:11: `refresh` = \"10\" cannot be read: write a time from 100ms to 1h, as in \"500ms\", \"10s\", \
          \"5m\", \"1h\" or \"1d\"",
-    "proxy.toml:15:8: nobody can dial 0.0.0.0, and there is no `advertised_host`: add advertised_host = the name that \
+    "proxy.toml:16:8: nobody can dial 0.0.0.0, and there is no `advertised_host`: add advertised_host = the name that \
          clients reach this host by",
-    "proxy.toml:17:12: `1-x` is neither a node id nor a range of them: write ids and ranges divided by commas, as in \
+    "proxy.toml:18:12: `1-x` is neither a node id nor a range of them: write ids and ranges divided by commas, as in \
          \"1-3\" or \"1,2,5-7\"",
-    "proxy.toml:18:9: `SCRAM-SHA-512` is no mechanism that is spoken here: write \"PLAIN\"",
-    "proxy.toml:19:17: `in_flight_max` = 0 is out of range: write a whole number from 1 to 65536",
-    "proxy.toml:20:19: `frame_bytes_max` = \"4GiB\" cannot be read: write a size from 1KiB to 2047MiB, as in \"64KiB\" \
+    "proxy.toml:19:9: `SCRAM-SHA-512` is no mechanism that is spoken here: write \"PLAIN\"",
+    "proxy.toml:20:17: `in_flight_max` = 0 is out of range: write a whole number from 1 to 65536",
+    "proxy.toml:21:19: `frame_bytes_max` = \"4GiB\" cannot be read: write a size from 1KiB to 2047MiB, as in \"64KiB\" \
          or \"100MiB\"",
-    "proxy.toml:21:17: `login_timeout` = \"1d\" is out of range: write a time from 10ms to 10m, as in \"500ms\", \
+    "proxy.toml:22:17: `login_timeout` = \"1d\" is out of range: write a time from 10ms to 10m, as in \"500ms\", \
          \"10s\", \"5m\", \"1h\" or \"1d\"",
-    "proxy.toml:23:13: `bootstrap` is empty: name at least one broker, as in [\"kafka-1:9092\", \"kafka-2:9092\"]",
-    "proxy.toml:24:12: `listener` is an integer: write it as [[cluster.listener]], with two brackets, once for each",
-    "proxy.toml:25:1: [[user]] has no `name`: add name = \"alice\"",
-    "proxy.toml:27:1: `passwort` is no key of [[user]]: did you mean `password`?",
+    "proxy.toml:24:13: `bootstrap` is empty: name at least one broker, as in [\"kafka-1:9092\", \"kafka-2:9092\"]",
+    "proxy.toml:25:12: `listener` is an integer: write it as [[cluster.listener]], with two brackets, once for each",
+    "proxy.toml:26:1: [[user]] has no `name`: add name = \"alice\"",
+    "proxy.toml:28:1: `passwort` is no key of [[user]]: did you mean `password`?",
 ];
 
 #[test]

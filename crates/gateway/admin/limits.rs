@@ -166,7 +166,7 @@ fn counts(measure: Measure) -> &'static str {
 }
 
 /// Key and value of one part of a query, percent-decoded.
-fn pair(text: &str) -> (String, String) {
+pub(super) fn pair(text: &str) -> (String, String) {
     let (key, value) = text.split_once('=').unwrap_or((text, ""));
     (decoded(key), decoded(value))
 }

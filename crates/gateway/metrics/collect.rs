@@ -13,6 +13,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
 use wire::Api;
 
+use super::brokers::OfBrokers;
 use super::limits::OfLimits;
 use super::shard::{BUCKETS, Count, Histogram, PerApi, Shard};
 use super::{Metrics, Shards};
@@ -21,12 +22,14 @@ use super::{Metrics, Shards};
 pub fn exposition(
     metrics: &Metrics,
     shards: Shards,
+    brokers: OfBrokers,
     rules: Arc<Rules>,
     now: Nanos,
 ) -> Result<String, fmt::Error> {
     let mut registry = Registry::with_prefix("portcullis");
     metrics.register(&mut registry);
     registry.register_collector(Box::new(Sums(shards)));
+    registry.register_collector(Box::new(brokers));
     registry.register_collector(Box::new(OfLimits { rules, now }));
     let mut text = String::new();
     text::encode(&mut text, &registry)?;
@@ -196,6 +199,7 @@ mod tests {
         metrics.turned_away("main", Turned::Backlog);
         metrics.login("main", Some(&Refused::Password));
         metrics.dialled("main", NodeId(1), None);
+        metrics.probed("main", NodeId(1), None);
         metrics.node("main", NodeId(1), true);
         metrics.left_out("main", &[NodeId(1)]);
         metrics.look_failed("main");
@@ -230,7 +234,11 @@ mod tests {
             let policy::quota::rules::Used::Paced(pace, bucket) = &*handle.used else { continue };
             bucket.take(*pace, 1, 1);
         }
-        exposition(&metrics, vec![(Arc::from("main"), shards)], Arc::new(rules), 1).unwrap()
+        let spec = crate::cluster::Spec { config: Arc::clone(&model.clusters[0]), tls: None };
+        let (cluster, _) = crate::cluster::Cluster::new(spec, 1);
+        cluster.health.node(NodeId(1));
+        let brokers = OfBrokers(vec![Arc::new(cluster)]);
+        exposition(&metrics, vec![(Arc::from("main"), shards)], brokers, Arc::new(rules), 1).unwrap()
     }
 
     fn exposed(text: &str) -> Families {

@@ -90,9 +90,11 @@ impl Pump {
         }
         self.losses.set(self.losses.get() + 1);
         if self.in_flight.owed_by_broker() > 0 {
+            self.session.broker_broke();
             cluster.look_now.notify_one();
             self.mending.set(Mending::Wanted);
         }
+        self.session.is_served_by_nobody();
         self.stir.set(true);
     }
 

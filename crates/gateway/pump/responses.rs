@@ -63,7 +63,10 @@ impl Pump {
         loop {
             match self.fill_from_broker(&mut intake, matches!(frame, Frame::Boundary), losses).await {
                 Ok(Filled::Bytes(0)) => self.lose(&self.broker_left(&frame, &mut intake)),
-                Ok(Filled::Bytes(n)) => self.session.counts.from_broker(n),
+                Ok(Filled::Bytes(n)) => {
+                    self.session.counts.from_broker(n);
+                    self.session.broker_answers();
+                }
                 Ok(Filled::Ours) => {}
                 Ok(Filled::Lost) => {
                     losses = self.losses.get();

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::{Pump, Towards};
 use crate::ended::{Ended, Side, Why};
+use crate::health::parting::Owed;
 use crate::live::{Drained, Phase};
 
 /// The longest sleep between two looks at a connection's clocks.
@@ -57,9 +58,19 @@ impl Pump {
             Err(Drained) => return Some((Side::Gateway, Why::Removed, live.model.drain.reload)),
         }
         match session.ends_at {
-            Some(end) if end <= now => Some((Side::Gateway, Why::Age, live.model.drain.reload)),
+            Some(end) if end <= now => return Some((Side::Gateway, Why::Age, live.model.drain.reload)),
+            _ => {}
+        }
+        match self.leaves_at(now) {
+            Some(moment) if moment <= now => Some((Side::Gateway, Why::NodeDrained, live.model.drain.reload)),
             _ => None,
         }
+    }
+
+    /// When it leaves a broker that is drained.
+    fn leaves_at(&self, now: Instant) -> Option<Instant> {
+        let owed = if self.in_flight.is_empty() { Owed::Nothing } else { Owed::Something };
+        self.session.parting.at(&self.session, now, self.moved_at.get(), owed)
     }
 
     /// How long no clock of this connection runs out, or the end that one has reached.
@@ -79,6 +90,9 @@ impl Pump {
         }
         if let (None, Some(end)) = (drain_ends, self.session.ends_at) {
             until(end);
+        }
+        if let (None, Some(moment)) = (drain_ends, self.leaves_at(now)) {
+            until(moment);
         }
         until(now + listener.stall_timeout);
         for (towards, side) in [(Towards::Client, Side::Client), (Towards::Broker, Side::Broker)] {

@@ -9,8 +9,10 @@
 //! - [`quota`]: how much of it.
 //! - [`mutations`]: how much a change of topics is.
 //! - [`fate`]: what becomes of a request whose broker went away.
+//! - [`breaker`]: when a broker is dialled, and when it is left alone.
 
 pub mod access;
+pub mod breaker;
 pub mod credential;
 pub mod fate;
 pub mod mutations;

@@ -39,9 +39,10 @@ fn read(
     let name: Arc<str> = read_name(&mut section, names).into();
     let bootstrap = read_bootstrap(&mut section);
     let node_addresses = read_node_addresses(&mut section);
+    let drain_nodes = section.numbers("drain_nodes", "[2]", 0..=i32::MAX);
     let tls = section.section("tls", "tls = { … }").and_then(|tls| read_tls(tls, base));
     let sasl = read_sasl(&mut section, base);
-    let refresh = section.time("refresh", "10s", ["100ms", "1h"]);
+    let refresh = section.time("refresh", "5s", ["100ms", "1h"]);
     let dial_timeout = section.time("dial_timeout", "3s", ["10ms", "5m"]);
     let hold = section.time("hold", "5s", ["0s", "5m"]);
     let known_ids: Vec<i32> = node_addresses.keys().copied().collect();
@@ -66,6 +67,7 @@ fn read(
         name,
         bootstrap,
         node_addresses,
+        drain_nodes: drain_nodes.into_iter().map(|node| node.value).collect(),
         tls,
         sasl,
         admins,
