@@ -197,11 +197,15 @@ pub fn own_software() -> Software {
 
 /// `age` less a random part of at most `jitter` of it, so that connections of one moment don't end in one moment.
 fn jittered(age: Duration, jitter: f64) -> Duration {
+    age.mul_f64((1.0 - jitter * random_share()).clamp(0.0, 1.0))
+}
+
+/// From 0 to 1, another one each time, so that connections of one moment part.
+pub(crate) fn random_share() -> f64 {
     let mut random = [0; 4];
-    // Without randomness the age is merely the same for all.
+    // Without randomness it is merely the same for all.
     let _ = aws_lc_rs::rand::fill(&mut random);
-    let share = f64::from(u32::from_be_bytes(random)) / f64::from(u32::MAX);
-    age.mul_f64((1.0 - jitter * share).clamp(0.0, 1.0))
+    f64::from(u32::from_be_bytes(random)) / f64::from(u32::MAX)
 }
 
 /// Lives a connection from its acceptance to its end.
@@ -250,12 +254,21 @@ async fn open(
         session.limits.enter(session, true).await?;
         Ok(opened)
     };
-    let mut changes = session.gateway.changes();
     tokio::select! {
         opened = admitted => opened,
-        // Who is not known yet was promised nothing.
-        _ = changes.wait_for(|phase| *phase != Phase::Serving) => Err(Ended::gateway(Why::Shutdown)),
+        () = closing_time(session) => Err(Ended::gateway(Why::Shutdown)),
     }
+}
+
+/// Ready when a client that is not known yet has to leave. It was promised nothing, but one that came a moment before the
+/// end would take a connection that ends within its login for a failure.
+async fn closing_time(session: &Session) {
+    let mut changes = session.gateway.changes();
+    let ending = match changes.wait_for(|phase| matches!(phase, Phase::Ending(_))).await.as_deref() {
+        Ok(Phase::Ending(ending)) => *ending,
+        Ok(Phase::Arriving | Phase::Serving) | Err(_) => return,
+    };
+    tokio::time::sleep_until(ending.welcomes_until().into()).await;
 }
 
 /// The one line that tells a connection's life, and its count.

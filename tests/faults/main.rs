@@ -14,3 +14,4 @@ mod memory;
 mod stage;
 mod storm;
 mod streaming;
+mod takeover;
