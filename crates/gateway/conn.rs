@@ -28,6 +28,9 @@ use crate::sockets;
 use crate::stream::Stream;
 use crate::workers::{Accepted, Permit};
 
+/// How long a client in its login may keep still when the gateway ends.
+const WORD_WITHIN: Duration = Duration::from_secs(1);
+
 /// Who a connection is, where it came in and what it was promised.
 pub struct Session {
     /// What all connections share.
@@ -236,7 +239,7 @@ async fn open(
         let stream = match &door.tls {
             None => Stream::from(client),
             Some(acceptor) => {
-                let accepted = acceptor.accept(client).await;
+                let accepted = until_closing(session, acceptor.accept(client)).await?;
                 let tls = accepted.map_err(|error| Ended::client(Why::Tls).because(error))?;
                 Stream::from(tokio_rustls::TlsStream::from(tls))
             }
@@ -247,28 +250,30 @@ async fn open(
         }
         Ok((stream, frames.into_unread()))
     };
-    let admitted = async {
-        session.limits.enter(session, false).await?;
-        let opened = tokio::time::timeout(session.listener.login_timeout, opening).await;
-        let opened = opened.unwrap_or_else(|_| Err(Ended::client(Why::LoginTimeout)))?;
-        session.limits.enter(session, true).await?;
-        Ok(opened)
-    };
-    tokio::select! {
-        opened = admitted => opened,
-        () = closing_time(session) => Err(Ended::gateway(Why::Shutdown)),
-    }
+    until_closing(session, session.limits.enter(session, false)).await??;
+    let opened = tokio::time::timeout(session.listener.login_timeout, opening).await;
+    let opened = opened.unwrap_or_else(|_| Err(Ended::client(Why::LoginTimeout)))?;
+    until_closing(session, session.limits.enter(session, true)).await??;
+    Ok(opened)
 }
 
-/// Ready when a client that is not known yet has to leave. It was promised nothing, but one that came a moment before the
-/// end would take a connection that ends within its login for a failure.
-async fn closing_time(session: &Session) {
+/// Waits for a client that is not known yet, until it has to leave because the gateway ends. It was promised nothing, but
+/// would take a connection that ends amid its login for a failure: so one that came a moment before may finish it, and
+/// one that is answered has a second for its next word.
+pub(crate) async fn until_closing<T>(session: &Session, wait: impl Future<Output = T>) -> Result<T, Ended> {
+    let word_by = Instant::now() + WORD_WITHIN;
     let mut changes = session.gateway.changes();
-    let ending = match changes.wait_for(|phase| matches!(phase, Phase::Ending(_))).await.as_deref() {
-        Ok(Phase::Ending(ending)) => *ending,
-        Ok(Phase::Arriving | Phase::Serving) | Err(_) => return,
+    let closing = async {
+        let ending = match changes.wait_for(|phase| matches!(phase, Phase::Ending(_))).await.as_deref() {
+            Ok(Phase::Ending(ending)) => *ending,
+            Ok(Phase::Arriving | Phase::Serving) | Err(_) => return,
+        };
+        tokio::time::sleep_until(ending.welcomes_until().max(word_by).into()).await;
     };
-    tokio::time::sleep_until(ending.welcomes_until().into()).await;
+    tokio::select! {
+        waited = wait => Ok(waited),
+        () = closing => Err(Ended::gateway(Why::Shutdown)),
+    }
 }
 
 /// The one line that tells a connection's life, and its count.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::{Pump, Towards};
 use crate::conn::random_share;
-use crate::drain::Work;
+use crate::drain::{Turn, Work};
 use crate::ended::{Ended, Side, Why};
 use crate::live::{Drained, Phase};
 
@@ -27,7 +27,7 @@ impl Pump {
                 && lets_go_at.is_none()
             {
                 let work = if self.in_flight.is_empty() { Work::Idle } else { Work::InFlight };
-                lets_go_at = Some(ending.lets_go_at(work, random_share()));
+                lets_go_at = Some(ending.lets_go_at(work, Turn::of(&self.session.place), random_share()));
             }
             let reason = if drain_ends.is_none() { self.reason_to_drain(now, lets_go_at) } else { None };
             if let Some((side, why, within)) = reason {
