@@ -210,10 +210,14 @@ impl Process {
             }
         };
         self.let_go_beside(beside, told);
+        // A successor's word is not a signal: a supervisor that stops both may send one, and the drain goes on.
+        let signals_to_cut = if told == Told::BySignal { 1 } else { 2 };
         self.end(async {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
+            for _ in 0..signals_to_cut {
+                tokio::select! {
+                    _ = terminate.recv() => {}
+                    _ = interrupt.recv() => {}
+                }
             }
         })
         .await;

@@ -125,6 +125,31 @@ fn a_successor_that_cannot_start_changes_nothing() {
 }
 
 #[test]
+fn ports_are_taken_over_however_many_and_also_those_of_nodes_that_nobody_sees_now() {
+    let mut stage = stage();
+    let mut config = stage.config.clone();
+    for _ in 0..3 {
+        let listener = config.listener();
+        config.clusters[0].listeners.push(listener);
+    }
+    let without_nodes = config.clone();
+    for listener in &mut config.clusters[0].listeners {
+        listener.more.push("node_ids = \"1-22\"".to_owned());
+    }
+    stage.gateway.reload(&config).unwrap();
+    let next = Gateway::begin(BINARY, &without_nodes).unwrap();
+    next.wait_log("took over", LIMIT).unwrap();
+    // Four times a bootstrap port and 22 nodes, the admin address and the socket of take-overs.
+    next.wait_log("sockets=94", LIMIT).unwrap();
+    assert!(stage.gateway.wait_end(LIMIT).unwrap().success());
+    for listener in &config.clusters[0].listeners {
+        is_well(&mut RawClient::connect(("127.0.0.1", listener.port)).unwrap());
+        is_well(&mut RawClient::connect(("127.0.0.1", listener.node_port_base + 1)).unwrap());
+        drop(RawClient::connect(("127.0.0.1", listener.node_port_base + 22)).unwrap());
+    }
+}
+
+#[test]
 fn a_cluster_that_the_successor_does_not_reach_is_waited_for() {
     let stage = stage();
     let mut config = stage.config.clone();

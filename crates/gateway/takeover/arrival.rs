@@ -34,6 +34,7 @@ pub struct Predecessor {
 /// Asks the process that listens at `path` for its sockets. `None` where nobody does.
 pub fn ask(path: &Path, inherited: &Inherited) -> Result<Option<Predecessor>, TakeoverError> {
     let Some(stream) = connect(path)? else { return Ok(None) };
+    // Of whoever began to listen: the user is the same, the process may be one that ran before.
     let peer = socket_peercred(&stream).map_err(io::Error::from)?;
     if !is_trusted(peer.uid.as_raw()) {
         return Err(TakeoverError::Refused(format!("it belongs to the user {}", peer.uid.as_raw())));
@@ -61,7 +62,7 @@ pub fn ask(path: &Path, inherited: &Inherited) -> Result<Option<Predecessor>, Ta
     }
     let Heard { takeover, serves } = heard;
     let takeover = takeover.ok_or_else(|| io::Error::other("it did not pass the socket of take-overs"))?;
-    tracing::info!(pid = peer.pid.as_raw_pid(), sockets = passed, "taking over");
+    tracing::info!(sockets = passed, "taking over");
     Ok(Some(Predecessor { stream, takeover, serves }))
 }
 
