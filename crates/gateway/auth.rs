@@ -58,7 +58,13 @@ pub async fn welcome(session: &Session, stream: &Stream, frames: &mut Frames) ->
     };
     loop {
         let next = frames.next(stream, policy::sasl::FRAME_BYTES_MAX as usize);
-        let frame = until_closing(session, next).await?.map_err(unread)?;
+        let frame = match until_closing(session, next).await {
+            Ok(frame) => frame.map_err(unread)?,
+            Err(ended) => {
+                stream.part().await;
+                return Err(ended);
+            }
+        };
         let mut step = exchange.request(&frame);
         if let Step::Verify(plain) = step {
             step = exchange.verified(verify(session, plain).await);

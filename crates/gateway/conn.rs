@@ -271,6 +271,8 @@ pub(crate) async fn until_closing<T>(session: &Session, wait: impl Future<Output
         tokio::time::sleep_until(ending.welcomes_until().max(word_by).into()).await;
     };
     tokio::select! {
+        // In this order: what has come is answered, however late this thread gets to it.
+        biased;
         waited = wait => Ok(waited),
         () = closing => Err(Ended::gateway(Why::Shutdown)),
     }

@@ -85,7 +85,8 @@ impl Pump {
             left.is_zero()
         };
         if drain_ends.is_some_and(&mut until) {
-            return Err(Ended::gateway(Why::DrainTimeout));
+            let owed = format_args!("{} answers owed", self.in_flight.len());
+            return Err(Ended::gateway(Why::DrainTimeout).because(owed));
         }
         if until(self.moved_at.get() + listener.idle_timeout) {
             return Err(Ended::gateway(Why::Idle));
