@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
-use testkit::{Gateway, RawClient, Reply, raw, wait};
+use testkit::{Gateway, RawClient, Reply, ScriptedBroker, raw, wait};
 
 use crate::bytes::{self, Bytes};
 use crate::stage::{LIMIT, Setup, Stage, is_well};
@@ -165,6 +165,30 @@ fn a_cluster_that_the_successor_does_not_reach_is_waited_for() {
     drop(waiting);
     stage.gateway.wait_log("this process goes on", LIMIT).unwrap();
     stage.gateway.followed(BINARY).unwrap();
+}
+
+#[test]
+fn a_successor_serves_although_the_first_dies_before_it_is_ready() {
+    let mut stage = stage();
+    let mut config = stage.config.clone();
+    let late = config.listener().port;
+    let address = format!("127.0.0.1:{late}");
+    config.clusters[0].bootstrap = vec![address.clone()];
+    config.clusters[0].node_addresses = [(1, address)].into();
+    let mut next = Gateway::begin(BINARY, &config).unwrap();
+    next.wait_log("the topology can't be learned", LIMIT).unwrap();
+    kill("-KILL", &stage.gateway.pid().to_string());
+    stage.gateway.wait_end(LIMIT).unwrap();
+    // It was not accepted yet, and waits in the queue that both had.
+    let mut early = RawClient::connect(stage.address()).unwrap();
+    let _broker = ScriptedBroker::start(late, crate::stage::usual).unwrap();
+    is_well(&mut early);
+    next.wait_log("ended before it was told to", LIMIT).unwrap();
+    // The next one is heard, too.
+    let last = Gateway::begin(BINARY, &config).unwrap();
+    last.wait_log("took over", LIMIT).unwrap();
+    drop(early);
+    assert!(next.wait_end(LIMIT).unwrap().success());
 }
 
 #[test]
