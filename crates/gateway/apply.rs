@@ -10,6 +10,7 @@ use policy::quota::Rules;
 
 use crate::cluster::{Cluster, Spec};
 use crate::health::recovery;
+use crate::inherited::Inherited;
 use crate::listener::{self, Bound, Door, Entry, Listener};
 use crate::live::{Gateway, Live};
 use crate::partitions::{self, Asks};
@@ -56,8 +57,9 @@ impl Plan {
         model: Model,
         users: Settled,
         live: &BTreeMap<Arc<str>, Arc<Cluster>>,
+        inherited: &Inherited,
     ) -> Result<Self, Obstacles> {
-        let mut ground = Ground { live, leaving: leaving(live, &model), obstacles: Vec::new() };
+        let mut ground = Ground { live, inherited, leaving: leaving(live, &model), obstacles: Vec::new() };
         let threads = model.process.threads;
         let planned = |cluster| plan(cluster, threads, &mut ground);
         let clusters = model.clusters.iter().filter_map(planned).collect();
@@ -115,6 +117,7 @@ impl Plan {
 /// What a plan is made on.
 struct Ground<'a> {
     live: &'a BTreeMap<Arc<str>, Arc<Cluster>>,
+    inherited: &'a Inherited,
     /// Sockets that stand for nothing under the new configuration: bound already, should it ask for their addresses.
     leaving: BTreeMap<SocketAddr, TcpListener>,
     obstacles: Vec<String>,
@@ -128,11 +131,12 @@ fn leaving(live: &BTreeMap<Arc<str>, Arc<Cluster>>, model: &Model) -> BTreeMap<S
         for listener in cluster.listeners.load().iter() {
             let config = Arc::clone(&listener.door().config);
             let next = next.and_then(|next| next.listeners.iter().find(|next| next.bind == config.bind));
-            leaving.extend(listener.sockets(|entry| match (next, entry) {
+            let sockets = listener.sockets(|entry| match (next, entry) {
                 (None, _) => true,
                 (Some(_), Entry::Bootstrap) => false,
                 (Some(next), Entry::Node(_)) => next.node_port_base != config.node_port_base,
-            }));
+            });
+            leaving.extend(sockets.into_iter().map(|(_, address, socket)| (address, socket)));
         }
     }
     leaving
@@ -183,7 +187,7 @@ fn plan_listener(
         listener::address_of(config, entry).is_some()
             && (!keeps_ports || existing.as_ref().is_some_and(|l| l.has(entry)))
     });
-    let nodes = configured.chain(seen).map(Entry::Node);
+    let nodes = configured.chain(seen).chain(ground.inherited.nodes(config)).map(Entry::Node);
     let mut entries: Vec<Entry> = std::iter::once(Entry::Bootstrap).chain(nodes).collect();
     entries.sort_unstable();
     entries.dedup();
@@ -196,7 +200,7 @@ fn plan_listener(
         }
         let taken_over =
             listener::address_of(config, entry).and_then(|address| ground.leaving.remove(&address));
-        match taken_over.map_or_else(|| listener::bind(config, entry), Ok) {
+        match taken_over.map_or_else(|| listener::bind(config, entry, ground.inherited), Ok) {
             Ok(socket) => bound.push((entry, socket)),
             Err(error) => ground.obstacles.push(format!("cluster {}: {error}", cluster.name)),
         }

@@ -9,7 +9,7 @@ use wire::Api;
 use wire::head::{self, RequestPrefix};
 use wire::versions::{self, InvalidSoftware};
 
-use crate::conn::Session;
+use crate::conn::{Session, until_closing};
 use crate::ended::{Ended, Side, Why};
 use crate::frames::{FrameError, Frames, HEAD_CUT};
 use crate::stream::Stream;
@@ -57,7 +57,14 @@ pub async fn welcome(session: &Session, stream: &Stream, frames: &mut Frames) ->
         stream.write_all(bytes).await.map_err(|error| Ended::client(Why::Io).because(error))
     };
     loop {
-        let frame = frames.next(stream, policy::sasl::FRAME_BYTES_MAX as usize).await.map_err(unread)?;
+        let next = frames.next(stream, policy::sasl::FRAME_BYTES_MAX as usize);
+        let frame = match until_closing(session, next).await {
+            Ok(frame) => frame.map_err(unread)?,
+            Err(ended) => {
+                stream.part().await;
+                return Err(ended);
+            }
+        };
         let mut step = exchange.request(&frame);
         if let Step::Verify(plain) = step {
             step = exchange.verified(verify(session, plain).await);

@@ -30,6 +30,9 @@ use crate::sockets;
 use crate::stream::Stream;
 use crate::workers::{Accepted, Permit};
 
+/// How long a client in its login may keep still when the gateway ends.
+const WORD_WITHIN: Duration = Duration::from_secs(1);
+
 /// Who a connection is, where it came in and what it was promised.
 pub struct Session {
     /// What all connections share.
@@ -232,13 +235,13 @@ pub fn own_software() -> Software {
 
 /// `age` less a random part of at most `jitter` of it, so that connections of one moment don't end in one moment.
 fn jittered(age: Duration, jitter: f64) -> Duration {
-    age.mul_f64((1.0 - jitter * lot()).clamp(0.0, 1.0))
+    age.mul_f64((1.0 - jitter * random_share()).clamp(0.0, 1.0))
 }
 
-/// A random part of a whole, 0.0 to 1.0.
-pub(crate) fn lot() -> f64 {
+/// From 0 to 1, another one each time, so that connections of one moment part.
+pub(crate) fn random_share() -> f64 {
     let mut random = [0; 4];
-    // Without randomness the lot is merely the same for all.
+    // Without randomness it is merely the same for all.
     let _ = aws_lc_rs::rand::fill(&mut random);
     f64::from(u32::from_be_bytes(random)) / f64::from(u32::MAX)
 }
@@ -271,7 +274,7 @@ async fn open(
         let stream = match &door.tls {
             None => Stream::from(client),
             Some(acceptor) => {
-                let accepted = acceptor.accept(client).await;
+                let accepted = until_closing(session, acceptor.accept(client)).await?;
                 let tls = accepted.map_err(|error| Ended::client(Why::Tls).because(error))?;
                 Stream::from(tokio_rustls::TlsStream::from(tls))
             }
@@ -282,18 +285,31 @@ async fn open(
         }
         Ok((stream, frames.into_unread()))
     };
-    let admitted = async {
-        session.limits.enter(session, false).await?;
-        let opened = tokio::time::timeout(session.listener.login_timeout, opening).await;
-        let opened = opened.unwrap_or_else(|_| Err(Ended::client(Why::LoginTimeout)))?;
-        session.limits.enter(session, true).await?;
-        Ok(opened)
-    };
+    until_closing(session, session.limits.enter(session, false)).await??;
+    let opened = tokio::time::timeout(session.listener.login_timeout, opening).await;
+    let opened = opened.unwrap_or_else(|_| Err(Ended::client(Why::LoginTimeout)))?;
+    until_closing(session, session.limits.enter(session, true)).await??;
+    Ok(opened)
+}
+
+/// Waits for a client that is not known yet, until it has to leave because the gateway ends. It was promised nothing, but
+/// would take a connection that ends amid its login for a failure: so one that came a moment before may finish it, and
+/// one that is answered has a second for its next word.
+pub(crate) async fn until_closing<T>(session: &Session, wait: impl Future<Output = T>) -> Result<T, Ended> {
+    let word_by = Instant::now() + WORD_WITHIN;
     let mut changes = session.gateway.changes();
+    let closing = async {
+        let ending = match changes.wait_for(|phase| matches!(phase, Phase::Ending(_))).await.as_deref() {
+            Ok(Phase::Ending(ending)) => *ending,
+            Ok(Phase::Arriving | Phase::Serving) | Err(_) => return,
+        };
+        tokio::time::sleep_until(ending.welcomes_until().max(word_by).into()).await;
+    };
     tokio::select! {
-        opened = admitted => opened,
-        // Who is not known yet was promised nothing.
-        _ = changes.wait_for(|phase| *phase != Phase::Serving) => Err(Ended::gateway(Why::Shutdown)),
+        // In this order: what has come is answered, however late this thread gets to it.
+        biased;
+        waited = wait => Ok(waited),
+        () = closing => Err(Ended::gateway(Why::Shutdown)),
     }
 }
 

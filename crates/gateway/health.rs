@@ -18,7 +18,7 @@ use policy::breaker::{Awaited, Breaker, Change, Outcome, Probe, State};
 use tokio::sync::{Notify, Semaphore, watch};
 use wire::{NodeId, Upstream};
 
-use crate::conn::lot;
+use crate::conn::random_share;
 use crate::listener::Entry;
 use crate::upstream::DialError;
 
@@ -136,7 +136,7 @@ impl Health {
         if node.is_elsewhere(address) {
             return;
         }
-        let change = node.note(error, |breaker, outcome, now| breaker.dialled(outcome, now, lot()));
+        let change = node.note(error, |breaker, outcome, now| breaker.dialled(outcome, now, random_share()));
         self.tell(change);
     }
 

@@ -11,6 +11,7 @@ use tokio_rustls::TlsAcceptor;
 use wire::{Advertised, Book, NodeId};
 
 use crate::cluster::Cluster;
+use crate::inherited::Inherited;
 use crate::live::{Gateway, Phase};
 use crate::sockets;
 use crate::workers::Workers;
@@ -105,14 +106,21 @@ pub fn address_of(config: &config::Listener, entry: Entry) -> Option<SocketAddr>
     }
 }
 
-/// Binds the port of an entry.
-pub fn bind(config: &config::Listener, entry: Entry) -> Result<TcpListener, BindError> {
+/// Binds the port of an entry, where no socket was inherited that is bound there.
+pub fn bind(
+    config: &config::Listener,
+    entry: Entry,
+    inherited: &Inherited,
+) -> Result<TcpListener, BindError> {
     let unfit = || BindError {
         address: config.bind,
         entry,
         source: std::io::Error::other("node_port_base plus the node's id is no port"),
     };
     let address = address_of(config, entry).ok_or_else(unfit)?;
+    if let Some(socket) = inherited.at(address) {
+        return Ok(socket);
+    }
     sockets::listen(address).map_err(|source| BindError { address, entry, source })
 }
 
@@ -146,13 +154,13 @@ impl Listener {
         self.ports().contains_key(&entry)
     }
 
-    /// The sockets of those entries that are `leaving`, by address, for whoever is to be bound there next.
-    pub fn sockets(&self, leaving: impl Fn(Entry) -> bool) -> Vec<(SocketAddr, TcpListener)> {
+    /// The sockets of those entries that are `leaving`, once more, for whoever is to be bound there next.
+    pub fn sockets(&self, leaving: impl Fn(Entry) -> bool) -> Vec<(Entry, SocketAddr, TcpListener)> {
         let config = Arc::clone(&self.door().config);
         let ports = self.ports();
         let socket = |(entry, port): (&Entry, &Port)| {
             let again = port.socket.as_ref()?.try_clone().ok()?;
-            Some((address_of(&config, *entry)?, again))
+            Some((*entry, address_of(&config, *entry)?, again))
         };
         ports.iter().filter(|(entry, _)| leaving(**entry)).filter_map(socket).collect()
     }
@@ -218,8 +226,16 @@ async fn accept(
     let mut changes = gateway.changes();
     let mut waiting = None;
     loop {
-        if stop.stopped.load(Ordering::Acquire) || *changes.borrow_and_update() != Phase::Serving {
-            return;
+        let phase = *changes.borrow_and_update();
+        if stop.stopped.load(Ordering::Acquire) || matches!(phase, Phase::Ending(_)) {
+            break;
+        }
+        if phase == Phase::Arriving {
+            tokio::select! {
+                () = stop.notify.notified() => {}
+                _ = changes.changed() => {}
+            }
+            continue;
         }
         // With as many connections as there may be, one more is taken from the kernel's queue and waits here. The
         // permit comes second: a port where nobody calls must not keep one from a port where somebody does.
@@ -240,6 +256,14 @@ async fn accept(
             (Ok(permit), Ok(Some((client, peer)))) => workers.hand(client, peer, &place, permit, &gateway),
             (Ok(_), Ok(None)) => {}
             (Err(error), _) | (_, Err(error)) => accept_failed(&error).await,
+        }
+    }
+    drop(socket);
+    if let Some((client, peer)) = waiting {
+        // It was let in, and nobody else can serve it: it is let go like all others.
+        let permit = Arc::clone(&gateway.connections).acquire_owned().await;
+        if let (Ok(permit), Ok(client)) = (permit, client.into_std()) {
+            workers.hand(client, peer, &place, permit, &gateway);
         }
     }
 }

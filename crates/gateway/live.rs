@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
-use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
 use config::Model;
@@ -15,6 +14,8 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::cluster::Cluster;
 use crate::conn::Session;
+use crate::drain::Ending;
+use crate::inherited::Inherited;
 use crate::limits::Clock;
 use crate::metrics::Metrics;
 use crate::verify::Verifier;
@@ -22,13 +23,12 @@ use crate::verify::Verifier;
 /// Whether the gateway stays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
+    /// Its sockets are still served by the process before it: nothing is accepted.
+    Arriving,
     /// It serves.
     Serving,
-    /// It was told to end: what is owed is answered, for at most this long.
-    Ending {
-        /// Time for what is owed.
-        within: Duration,
-    },
+    /// It was told to end: connections are let go, and what is owed is answered.
+    Ending(Ending),
 }
 
 /// A configuration as applied. Replaced whole by a reload.
@@ -63,13 +63,15 @@ pub struct Gateway {
     pub clock: Clock,
     /// Connections that limits hold at the door.
     pub held: AtomicUsize,
+    /// Sockets that were there before the process.
+    pub inherited: Inherited,
 }
 
 impl Gateway {
-    /// A gateway that serves `live`.
-    pub fn new(live: Live, remembered: Remembered, verifier: Verifier) -> Self {
+    /// A gateway with `live`. It accepts nothing before [`Gateway::serve`].
+    pub fn new(live: Live, remembered: Remembered, verifier: Verifier, inherited: Inherited) -> Self {
         let connections = Arc::new(Semaphore::new(live.model.process.connections_max));
-        let (changes, _) = watch::channel(Phase::Serving);
+        let (changes, _) = watch::channel(Phase::Arriving);
         let metrics = Metrics::default();
         Self {
             live: ArcSwap::from_pointee(live),
@@ -80,6 +82,7 @@ impl Gateway {
             connections,
             clock: Clock::default(),
             held: AtomicUsize::new(0),
+            inherited,
         }
     }
 
@@ -105,12 +108,17 @@ impl Gateway {
         *self.changes.borrow()
     }
 
-    /// Tells every connection that the gateway ends.
-    pub fn end(&self, within: Duration) {
-        self.changes.send_replace(Phase::Ending { within });
+    /// Lets connections in.
+    pub fn serve(&self) {
+        self.changes.send_replace(Phase::Serving);
     }
 
-    /// Wakes at every reload and at the end.
+    /// Tells every connection that the gateway ends.
+    pub fn end(&self, ending: Ending) {
+        self.changes.send_replace(Phase::Ending(ending));
+    }
+
+    /// Wakes at every reload, at the beginning and at the end.
     pub fn changes(&self) -> watch::Receiver<Phase> {
         self.changes.subscribe()
     }

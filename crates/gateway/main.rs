@@ -30,7 +30,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serve a configuration. SIGHUP reloads it, SIGTERM and SIGINT drain.
+    /// Serve a configuration. SIGHUP reloads it, SIGUSR2 starts a successor, SIGTERM and SIGINT drain.
     Run {
         /// The configuration, such as proxy.toml.
         file: PathBuf,
@@ -93,7 +93,9 @@ fn main() -> ExitCode {
         Command::Run { file } => match serve::run(&file) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error @ StartError::Faults(_)) => fail(CONFIG, error),
-            Err(error @ (StartError::Obstacles(_) | StartError::System(..))) => fail(FAILED, error),
+            Err(error @ (StartError::Obstacles(_) | StartError::System(..) | StartError::Takeover(_))) => {
+                fail(FAILED, error)
+            }
         },
         Command::Check { file } => match config::load(&file) {
             Ok(model) => {

@@ -1,5 +1,6 @@
 //! The process: its start, its reloads, its end. Everything here runs on the control thread.
 
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,12 +10,18 @@ use policy::credential::Settled;
 use policy::remembered::Remembered;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
 
 use crate::apply::{Obstacles, Plan};
+use crate::drain::Ending;
+use crate::inherited::Inherited;
 use crate::listener::Entry;
 use crate::live::{Gateway, Live};
 use crate::logging::Logging;
 use crate::metrics::Reloaded;
+use crate::notify::{self, News};
+use crate::takeover::{self, Candidate, Estate, Predecessor, TakeoverError};
 use crate::verify::Verifier;
 use crate::workers::Workers;
 use crate::{admin, listener};
@@ -37,6 +44,9 @@ pub enum StartError {
     /// The system refuses what every process needs.
     #[error("{0}: {1}")]
     System(&'static str, std::io::Error),
+    /// The process that runs can't be taken over from, or nobody could take over from this one.
+    #[error(transparent)]
+    Takeover(#[from] TakeoverError),
 }
 
 fn random<const N: usize>() -> Result<[u8; N], StartError> {
@@ -63,25 +73,59 @@ struct Process {
     gateway: Arc<Gateway>,
     workers: Arc<Workers>,
     path: PathBuf,
+    program: PathBuf,
+    admin: Option<TcpListener>,
     logging: Logging,
+}
+
+/// What a process that serves does beside it, until it ends.
+struct Beside {
+    /// Successors that are ready.
+    candidates: mpsc::Receiver<Candidate>,
+    /// The acceptor of successors.
+    takeover: Option<AbortHandle>,
+    /// The acceptor of the admin address.
+    admin: Option<AbortHandle>,
+}
+
+/// How a process that serves was told to end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Told {
+    /// By a signal.
+    BySignal,
+    /// By the process that has taken over.
+    BySuccessor { pid: i32 },
 }
 
 /// Serves the configuration at `path` until SIGTERM or SIGINT.
 pub fn run(path: &Path) -> Result<(), StartError> {
+    let inherited =
+        Inherited::of_systemd().map_err(|error| StartError::System("a socket that systemd passed", error))?;
+    let program = takeover::program().map_err(|error| StartError::System("the program's file", error))?;
     let model = config::load(path).map_err(StartError::Faults)?;
     let logging = Logging::start(&model.log);
+    let before = model.process.takeover.as_deref().map(|path| takeover::ask(path, &inherited));
+    let before = before.transpose()?.flatten();
     let runtime = Builder::new_current_thread()
         .enable_all()
         .build_local(LocalOptions::default())
         .map_err(|error| StartError::System("the control thread's runtime", error))?;
     runtime.block_on(async {
-        let process = Process::start(path, model, logging)?;
-        process.steer().await
+        let process = Process::start(path, program, model, logging, inherited)?;
+        let beside = process.arrive(before).await?;
+        process.steer(beside).await
     })
 }
 
 impl Process {
-    fn start(path: &Path, model: Model, logging: Logging) -> Result<Self, StartError> {
+    /// Does everything that can fail, and accepts nothing yet.
+    fn start(
+        path: &Path,
+        program: PathBuf,
+        model: Model,
+        logging: Logging,
+        inherited: Inherited,
+    ) -> Result<Self, StartError> {
         raise_descriptor_limit();
         let threads = model.process.threads;
         let workers = Workers::start(threads).map_err(|error| StartError::System("worker threads", error))?;
@@ -94,41 +138,86 @@ impl Process {
             rules: Arc::default(),
             clusters: std::collections::BTreeMap::new(),
         };
-        let plan = Plan::new(model, users, &empty.clusters).map_err(StartError::Obstacles)?;
-        let gateway = Arc::new(Gateway::new(empty, Remembered::new(random()?), verifier));
+        let plan = Plan::new(model, users, &empty.clusters, &inherited).map_err(StartError::Obstacles)?;
+        let gateway = Arc::new(Gateway::new(empty, Remembered::new(random()?), verifier, inherited));
         let workers = Arc::new(workers);
-        let admin = plan.model().admin.clone();
-        if let Some(admin) = admin {
-            let socket = crate::sockets::listen(admin.bind)
-                .map_err(|error| StartError::System("the admin address can't be bound", error))?;
-            tracing::info!(address = %admin.bind, "admin listening");
-            tokio::task::spawn_local(admin::serve(socket, Arc::clone(&gateway)));
-        }
+        let bind = |admin: &config::Admin| match gateway.inherited.at(admin.bind) {
+            Some(socket) => Ok(socket),
+            None => crate::sockets::listen(admin.bind),
+        };
+        let admin = plan.model().admin.as_ref().map(bind).transpose();
+        let admin = admin.map_err(|error| StartError::System("the admin address can't be bound", error))?;
         note(plan.model());
         plan.apply(&gateway, &workers);
         tokio::task::spawn_local(forget_idle(Arc::clone(&gateway)));
         tokio::task::spawn_local(crate::fleet::share(Arc::clone(&gateway)));
-        tracing::info!(version = env!("CARGO_PKG_VERSION"), threads, "serving");
-        Ok(Self { gateway, workers, path: path.to_owned(), logging })
+        Ok(Self { gateway, workers, path: path.to_owned(), program, admin, logging })
     }
 
-    /// Reloads on SIGHUP; ends on SIGTERM and SIGINT.
-    async fn steer(self) -> Result<(), StartError> {
+    /// Begins to serve: at once, or when all that `before` serves is known here as well.
+    async fn arrive(&self, before: Option<Predecessor>) -> Result<Beside, StartError> {
+        let live = Arc::clone(&self.gateway.live());
+        let path = live.model.process.takeover.as_deref();
+        let mut waiting = None;
+        if let Some(before) = before {
+            let clusters: Vec<_> = live.clusters.values().cloned().collect();
+            before.matched_by(&clusters).await?;
+            waiting = before.relieve()?;
+            self.gateway.inherited.clear();
+            // A port that only the process before had is free in a moment.
+            for cluster in &clusters {
+                cluster.look_now.notify_one();
+            }
+            tracing::info!("took over");
+        }
+        if waiting.is_none() {
+            waiting = path.map(takeover::listen).transpose()?;
+        }
+        self.gateway.serve();
+        let again = |socket: &TcpListener| socket.try_clone().ok();
+        let admin = self.admin.as_ref().and_then(again).map(|socket| {
+            tracing::info!(address = ?socket.local_addr().ok(), "admin listening");
+            tokio::task::spawn_local(admin::serve(socket, Arc::clone(&self.gateway))).abort_handle()
+        });
+        let (ready, candidates) = mpsc::channel(1);
+        let takeover = waiting.map(|waiting| {
+            let estate = Estate::new(Arc::clone(&self.gateway), self.admin.as_ref().and_then(again), waiting);
+            tokio::task::spawn_local(takeover::wait(estate, ready)).abort_handle()
+        });
+        notify::tell(News::Ready);
+        let threads = live.model.process.threads;
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), threads, "serving");
+        Ok(Beside { candidates, takeover, admin })
+    }
+
+    /// Reloads on SIGHUP, starts a successor on SIGUSR2; ends on SIGTERM and SIGINT, and when a successor is ready.
+    async fn steer(self, mut beside: Beside) -> Result<(), StartError> {
         let signals = |kind| signal(kind).map_err(|error| StartError::System("signals", error));
         let mut hangup = signals(SignalKind::hangup())?;
         let mut terminate = signals(SignalKind::terminate())?;
         let mut interrupt = signals(SignalKind::interrupt())?;
-        loop {
+        let mut succeed = signals(SignalKind::user_defined2())?;
+        let told = loop {
             tokio::select! {
                 _ = hangup.recv() => self.reload(),
-                _ = terminate.recv() => break,
-                _ = interrupt.recv() => break,
+                _ = succeed.recv() => self.start_successor(),
+                _ = terminate.recv() => break Told::BySignal,
+                _ = interrupt.recv() => break Told::BySignal,
+                Some(candidate) = beside.candidates.recv() => match candidate.go() {
+                    Ok(()) => break Told::BySuccessor { pid: candidate.pid },
+                    Err(error) => tracing::warn!(%error, "a successor is gone, this process goes on"),
+                },
             }
-        }
+        };
+        self.let_go_beside(beside, told);
+        // A successor's word is not a signal: a supervisor that stops both may send one, and the drain goes on.
+        let signals_to_cut = if told == Told::BySignal { 1 } else { 2 };
         self.end(async {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
+            for _ in 0..signals_to_cut {
+                tokio::select! {
+                    _ = terminate.recv() => {}
+                    _ = interrupt.recv() => {}
+                }
             }
         })
         .await;
@@ -159,7 +248,7 @@ impl Process {
             }
         };
         let log = model.log.clone();
-        match Plan::new(model, users, &live.clusters) {
+        match Plan::new(model, users, &live.clusters, &self.gateway.inherited) {
             Ok(plan) => {
                 note(plan.model());
                 plan.apply(&self.gateway, &self.workers);
@@ -177,12 +266,46 @@ impl Process {
         }
     }
 
+    /// Starts the program anew from its file; it asks for the sockets by itself.
+    fn start_successor(&self) {
+        if self.gateway.live().model.process.takeover.is_none() {
+            tracing::error!("no successor is started, it could not take over: process.takeover is not set");
+        } else if let Err(error) = takeover::start(&self.program) {
+            tracing::error!(%error, program = %self.program.display(), "no successor can be started");
+        }
+    }
+
+    /// Ends what is served beside clients, as far as somebody else serves it now, and tells systemd.
+    fn let_go_beside(&self, beside: Beside, told: Told) {
+        if let Some(takeover) = beside.takeover {
+            takeover.abort();
+        }
+        match told {
+            Told::BySuccessor { pid } => {
+                tracing::info!(pid, "another process has taken over");
+                if let Some(admin) = beside.admin {
+                    admin.abort();
+                }
+                notify::tell(News::FollowedBy(pid));
+            }
+            Told::BySignal => {
+                // Before the candidates are dropped: one that is just getting ready makes the socket anew.
+                if let Some(path) = &self.gateway.live().model.process.takeover
+                    && let Err(error) = std::fs::remove_file(path)
+                {
+                    tracing::warn!(%error, path = %path.display(), "the socket of take-overs stays");
+                }
+                notify::tell(News::Stopping);
+            }
+        }
+    }
+
     /// Answers what was asked, then ends: when all connections are gone, the time is over or a second signal comes.
     async fn end(&self, again: impl Future<Output = ()>) {
-        let within = self.gateway.live().model.drain.shutdown;
+        let config::Drain { shutdown: within, spread, .. } = self.gateway.live().model.drain;
         tracing::info!(open = self.workers.open(), seconds = within.as_secs_f64(), "ending");
         self.gateway.metrics.set_ready(false);
-        self.gateway.end(within);
+        self.gateway.end(Ending { told_at: Instant::now(), spread, within });
         for cluster in self.gateway.live().clusters.values() {
             // A look at the topology that is under way must not open ports again.
             cluster.listeners.swap(Arc::default()).iter().for_each(|listener| listener.close());

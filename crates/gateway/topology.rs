@@ -270,7 +270,7 @@ impl Look {
                 if listener.has(entry) {
                     continue;
                 }
-                match listener::bind(&config, entry) {
+                match listener::bind(&config, entry, &self.gateway.inherited) {
                     Ok(socket) => {
                         let address = listener::address_of(&config, entry);
                         tracing::info!(cluster = &*self.cluster.name, ?address, %entry, "a port was added");

@@ -18,4 +18,5 @@ mod moves;
 mod python;
 mod quotas;
 mod reload;
+mod takeovers;
 mod users;

@@ -16,3 +16,4 @@ mod memory;
 mod stage;
 mod storm;
 mod streaming;
+mod takeover;

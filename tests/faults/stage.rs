@@ -25,6 +25,7 @@ pub(crate) struct Setup {
     pub(crate) cluster: Vec<&'static str>,
     pub(crate) more: &'static str,
     pub(crate) tls: bool,
+    pub(crate) takeover: bool,
 }
 
 pub(crate) struct Stage {
@@ -72,6 +73,9 @@ impl Stage {
         let certs = setup.tls.then(|| Certs::new().unwrap());
         if let Some(certs) = &certs {
             config = config.with_tls(&certs.server("gateway", &["localhost", "127.0.0.1"]).unwrap());
+        }
+        if setup.takeover {
+            config = config.with_takeover().unwrap();
         }
         let gateway = Gateway::start(env!("CARGO_BIN_EXE_portcullis"), &config).unwrap();
         Self { gateway, broker, config, _certs: certs, seen }

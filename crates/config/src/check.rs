@@ -9,11 +9,17 @@ mod ports;
 mod users;
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::raw::{Findings, Section, Text, Written};
 use crate::{Admin, Drain, Faults, Log, LogFormat, Model, Process};
+
+/// What the system has room for in the address of a Unix socket.
+const SOCKET_PATH_BYTES_MAX: usize = 107;
+
+/// Connections are let go over one part in so many of a shutdown, unless told otherwise.
+const SPREAD_SHARE: u32 = 3;
 
 /// Checks a text; `base` is the folder that relative paths are relative to.
 pub(crate) fn check(text: &str, file: &Path, base: &Path) -> Result<Model, Faults> {
@@ -32,7 +38,7 @@ fn read(text: Text<'_>, base: &Path) -> Option<Model> {
     let mut root = Section::new(text, "the top level", 0..0, document.get_ref());
     let admin = read_admin(&mut root);
     let log = read_log(&mut root);
-    let process = read_process(&mut root);
+    let process = read_process(&mut root, base);
     let drain = read_drain(&mut root);
     let users = users::read(&mut root, base);
     let drafts = cluster::read_all(&mut root, base, &users);
@@ -119,29 +125,49 @@ fn is_filter(text: &str) -> bool {
     })
 }
 
-fn read_process(root: &mut Section<'_, '_>) -> Process {
-    let (mut threads, mut connections_max) = (0, 100_000);
+fn read_process(root: &mut Section<'_, '_>, base: &Path) -> Process {
+    let (mut threads, mut connections_max, mut takeover) = (0, 100_000, None);
     if let Some(mut section) = root.section("process", "[process]") {
         threads = section.number("threads", threads, 0..=1024);
         connections_max = section.number("connections_max", connections_max, 1..=10_000_000);
+        takeover = section
+            .string("takeover", "\"/run/portcullis/takeover.sock\"")
+            .and_then(|path| socket_path(&section, &path, base));
         section.finish();
     }
     if threads == 0 {
         threads = std::thread::available_parallelism().map_or(1, usize::from);
     }
-    Process { threads, connections_max }
+    Process { threads, connections_max, takeover }
+}
+
+/// Where a Unix socket may lie.
+fn socket_path(section: &Section<'_, '_>, written: &Written<&str>, base: &Path) -> Option<PathBuf> {
+    let path = base.join(written.value);
+    if !written.value.is_empty() && path.as_os_str().len() <= SOCKET_PATH_BYTES_MAX {
+        return Some(path);
+    }
+    section.fault(
+        &written.at,
+        format!("`{}` is no place for a Unix socket", path.display()),
+        format!("write a path of at most {SOCKET_PATH_BYTES_MAX} bytes, its folder included"),
+    );
+    None
 }
 
 fn read_drain(root: &mut Section<'_, '_>) -> Drain {
     let (least_to_most, default) = (["0s", "1h"], "30s");
     let seconds = std::time::Duration::from_secs(30);
     let Some(mut section) = root.section("drain", "[drain]") else {
-        return Drain { reload: seconds, shutdown: seconds };
+        return Drain { reload: seconds, shutdown: seconds, spread: seconds / SPREAD_SHARE };
     };
-    let drain = Drain {
-        reload: section.time("reload", default, least_to_most),
-        shutdown: section.time("shutdown", default, least_to_most),
-    };
+    let reload = section.time("reload", default, least_to_most);
+    let shutdown = section.time("shutdown", default, least_to_most);
+    let spread = section.time_if("spread", least_to_most).unwrap_or(shutdown / SPREAD_SHARE);
+    if spread > shutdown {
+        let what = "`spread` is longer than `shutdown`, and the rest of it would be cut";
+        section.fault(&section.place_of("spread"), what, "write a shorter time, or a longer `shutdown`");
+    }
     section.finish();
-    drain
+    Drain { reload, shutdown, spread }
 }

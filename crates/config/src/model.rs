@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -71,6 +72,8 @@ pub struct Process {
     pub threads: usize,
     /// Connections of clients at once, over all listeners.
     pub connections_max: usize,
+    /// The Unix socket at which a successor asks for the listening sockets; `None`: nowhere.
+    pub takeover: Option<PathBuf>,
 }
 
 /// `[drain]`
@@ -80,6 +83,8 @@ pub struct Drain {
     pub reload: Duration,
     /// For all connections at SIGTERM.
     pub shutdown: Duration,
+    /// Over how much of `shutdown` connections are let go; at most all of it.
+    pub spread: Duration,
 }
 
 /// `[[cluster]]`

@@ -289,3 +289,22 @@ fn an_advertised_host_is_one_that_can_be_dialled() {
     assert!(one(&told("kafka:9092")).contains("has a host with characters that no host name has"));
     assert!(one(&told("")).contains("`` has no host"));
 }
+
+#[test]
+fn a_shutdown_has_room_for_what_is_spread_over_it_and_a_socket_for_its_path() {
+    assert_eq!(
+        one(&faults(&format!("[drain]\nshutdown = \"5s\"\nspread = \"6s\"\n{CLUSTER}"))),
+        "proxy.toml:3:10: `spread` is longer than `shutdown`, and the rest of it would be cut: write a shorter time, or a \
+         longer `shutdown`"
+    );
+    let drain = |keys: &str| {
+        config::parse(&format!("[drain]\n{keys}\n{CLUSTER}"), Path::new("/nowhere")).unwrap().drain
+    };
+    assert_eq!(drain("shutdown = \"6s\"").spread, std::time::Duration::from_secs(2));
+    let process = |takeover: &str| format!("[process]\ntakeover = {takeover:?}\n{CLUSTER}");
+    for unfit in ["", &"x".repeat(107)] {
+        assert!(one(&faults(&process(unfit))).contains("is no place for a Unix socket"), "{unfit:?}");
+    }
+    let model = config::parse(&process("t.sock"), Path::new("/nowhere")).unwrap();
+    assert_eq!(model.process.takeover.unwrap(), Path::new("/nowhere/t.sock"));
+}

@@ -1,6 +1,6 @@
 //! Draining a broker: which of its clients' connections are let go, and when.
 //!
-//! Those that came by a bootstrap port go elsewhere: each draws its moment by lot, so that they leave in small parts. Those
+//! Those that came by a bootstrap port go elsewhere: each draws its moment by random_share, so that they leave in small parts. Those
 //! at the broker's own port have nowhere to go, for leaders and coordinators are where they are: they stay until Kafka's own
 //! tools have moved what they use. Then clients leave them alone, and idle ones are let go.
 
@@ -8,7 +8,7 @@ use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use super::Through;
-use crate::conn::{Session, lot};
+use crate::conn::{Session, random_share};
 
 /// Within this time connections by a bootstrap port leave: a tenth of them each second.
 const SPREAD: Duration = Duration::from_secs(10);
@@ -45,7 +45,7 @@ impl Parting {
             self.drawn.set(None);
             return None;
         };
-        let (met, drawn) = self.drawn.get().unwrap_or_else(|| (now, lot()));
+        let (met, drawn) = self.drawn.get().unwrap_or_else(|| (now, random_share()));
         self.drawn.set(Some((met, drawn)));
         let bound = session.gateway.live().model.drain.reload;
         let spread = SPREAD.min(bound).mul_f64(drawn);

@@ -9,7 +9,7 @@ use wire::{NodeId, Upstream};
 
 use super::Health;
 use crate::cluster::Cluster;
-use crate::conn::lot;
+use crate::conn::random_share;
 use crate::live::Gateway;
 use crate::probe::Probe;
 use crate::upstream::DialError;
@@ -76,8 +76,9 @@ impl Health {
         let node = self.node(id);
         // Somewhere else by now: the probe is over, and says nothing of where it is dialled next.
         let is_void = node.is_elsewhere(address);
-        let change = node
-            .note(error, |breaker, outcome, now| breaker.probed((!is_void).then_some(outcome), now, lot()));
+        let change = node.note(error, |breaker, outcome, now| {
+            breaker.probed((!is_void).then_some(outcome), now, random_share())
+        });
         self.tell(change);
     }
 }

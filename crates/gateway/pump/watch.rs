@@ -3,6 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::{Pump, Towards};
+use crate::conn::random_share;
+use crate::drain::{Turn, Work};
 use crate::ended::{Ended, Side, Why};
 use crate::health::parting::Owed;
 use crate::live::{Drained, Phase};
@@ -19,9 +21,16 @@ impl Pump {
     pub(super) async fn watch(&self) -> Ended {
         let mut changes = self.session.gateway.changes();
         let mut drain_ends: Option<Instant> = None;
+        let mut lets_go_at: Option<Instant> = None;
         loop {
             let now = Instant::now();
-            let reason = if drain_ends.is_none() { self.reason_to_drain(now) } else { None };
+            if let Phase::Ending(ending) = self.session.gateway.phase()
+                && lets_go_at.is_none()
+            {
+                let work = if self.in_flight.is_empty() { Work::Idle } else { Work::InFlight };
+                lets_go_at = Some(ending.lets_go_at(work, Turn::of(&self.session.place), random_share()));
+            }
+            let reason = if drain_ends.is_none() { self.reason_to_drain(now, lets_go_at) } else { None };
             if let Some((side, why, within)) = reason {
                 self.draining.set(Some((side, why)));
                 drain_ends = Some(now + within);
@@ -31,7 +40,9 @@ impl Pump {
                 drain_ends = Some(now + self.session.gateway.live().model.drain.reload);
             }
             let next = match self.next_look(now, drain_ends) {
-                Ok(next) => next,
+                Ok(next) => {
+                    lets_go_at.filter(|_| drain_ends.is_none()).map_or(next, |at| next.min(until(at, now)))
+                }
                 Err(ended) => return ended,
             };
             tokio::select! {
@@ -44,11 +55,13 @@ impl Pump {
     }
 
     /// Why this connection should take no further request, and how long it has for what is owed.
-    fn reason_to_drain(&self, now: Instant) -> Option<(Side, Why, Duration)> {
+    fn reason_to_drain(&self, now: Instant, lets_go_at: Option<Instant>) -> Option<(Side, Why, Duration)> {
         let session = &self.session;
         let live = session.gateway.live();
-        if let Phase::Ending { within } = session.gateway.phase() {
-            return Some((Side::Gateway, Why::Shutdown, within));
+        if let Phase::Ending(ending) = session.gateway.phase()
+            && lets_go_at.is_some_and(|at| at <= now)
+        {
+            return Some((Side::Gateway, Why::Shutdown, ending.left(now)));
         }
         match live.still_welcome(session) {
             Ok(privilege) => {
@@ -83,7 +96,8 @@ impl Pump {
             left.is_zero()
         };
         if drain_ends.is_some_and(&mut until) {
-            return Err(Ended::gateway(Why::DrainTimeout));
+            let owed = format_args!("{} answers owed", self.in_flight.len());
+            return Err(Ended::gateway(Why::DrainTimeout).because(owed));
         }
         if until(self.moved_at.get() + listener.idle_timeout) {
             return Err(Ended::gateway(Why::Idle));
@@ -103,4 +117,9 @@ impl Pump {
         }
         Ok(next.max(LOOK_MIN))
     }
+}
+
+/// Time until `at`, at least the shortest sleep.
+fn until(at: Instant, now: Instant) -> Duration {
+    at.saturating_duration_since(now).max(LOOK_MIN)
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Result;
+use tempfile::TempDir;
 
 use crate::free_ports::FreePorts;
 use crate::kafka::KafkaCluster;
@@ -24,6 +25,7 @@ pub struct GatewayConfig {
     pub users: Vec<(String, String)>,
     /// More tables, as they are written: `[drain]\nreload = "1s"\n`.
     pub more: String,
+    takeover: Option<Arc<TempDir>>,
     ports: Arc<FreePorts>,
     blocks_used: u16,
 }
@@ -90,7 +92,8 @@ impl GatewayConfig {
         Ok(GatewayConfig {
             clusters: Vec::new(),
             users: Vec::new(),
-            more: "[drain]\nreload = \"2s\"\nshutdown = \"5s\"\n".to_owned(),
+            more: "[drain]\nreload = \"2s\"\nshutdown = \"5s\"\nspread = \"0s\"\n".to_owned(),
+            takeover: None,
             ports,
             blocks_used: 0,
         })
@@ -142,6 +145,18 @@ impl GatewayConfig {
         self
     }
 
+    /// Lets another process with this configuration take over from one.
+    pub fn with_takeover(mut self) -> Result<GatewayConfig> {
+        let directory = tempfile::Builder::new().prefix("portcullis-takeover-").tempdir()?;
+        self.takeover = Some(Arc::new(directory));
+        Ok(self)
+    }
+
+    /// Where a successor asks for the sockets, with [`GatewayConfig::with_takeover`].
+    pub fn takeover_socket(&self) -> Option<PathBuf> {
+        self.takeover.as_ref().map(|directory| directory.path().join("takeover.sock"))
+    }
+
     /// Makes the first listener speak TLS.
     #[must_use]
     pub fn with_tls(mut self, certificate: &crate::certs::ServerCert) -> GatewayConfig {
@@ -190,6 +205,9 @@ impl GatewayConfig {
     /// The text of proxy.toml.
     pub fn to_toml(&self) -> String {
         let mut text = format!("[admin]\nbind = \"127.0.0.1:{}\"\n\n{}\n", self.admin_port(), self.more);
+        if let Some(socket) = self.takeover_socket() {
+            add(&mut text, format_args!("[process]\ntakeover = \"{}\"\n\n", socket.display()));
+        }
         for cluster in &self.clusters {
             cluster.write(&mut text);
         }

@@ -66,6 +66,20 @@ impl Gateway {
         Ok(Gateway { leash, child, directory, config: config.clone(), log })
     }
 
+    /// Starts another process with this one's configuration, and returns it when it has taken over; this one drains. See
+    /// [`GatewayConfig::with_takeover`].
+    pub fn followed(&self, binary: impl AsRef<Path>) -> Result<Gateway> {
+        let mut next = Gateway::begin(binary, &self.config)?;
+        wait::until("a take-over", READY_LIMIT, || {
+            if let Some(status) = next.child.try_wait()? {
+                bail!("the successor ended ({status}):\n{}", next.log());
+            }
+            Ok(next.log().contains("took over").then_some(()))
+        })
+        .with_context(|| format!("its log:\n{}\nand its predecessor's:\n{}", next.log(), self.log()))?;
+        Ok(next)
+    }
+
     /// `127.0.0.1:port` where clients of the first listener bootstrap.
     ///
     /// # Panics
