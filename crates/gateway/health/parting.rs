@@ -1,6 +1,6 @@
 //! Draining a broker: which of its clients' connections are let go, and when.
 //!
-//! Those that came by a bootstrap port go elsewhere: each draws its moment by random_share, so that they leave in small parts. Those
+//! Those that came by a bootstrap port go elsewhere: each draws its moment by lot, so that they leave in small parts. Those
 //! at the broker's own port have nowhere to go, for leaders and coordinators are where they are: they stay until Kafka's own
 //! tools have moved what they use. Then clients leave them alone, and idle ones are let go.
 
