@@ -41,7 +41,11 @@ pub fn ask(path: &Path, inherited: &Inherited) -> Result<Option<Predecessor>, Ta
     }
     stream.set_read_timeout(Some(WORD_WITHIN))?;
     stream.set_write_timeout(Some(WORD_WITHIN))?;
-    send(&stream, &Message::Hello { version: VERSION }, &[])?;
+    match send(&stream, &Message::Hello { version: VERSION }, &[]) {
+        // Who refuses at once may be gone before it is greeted; what it said is there to be read.
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => return Err(error.into()),
+        Err(_) | Ok(()) => {}
+    }
     let mut heard = Heard::default();
     let mut passed = 0;
     loop {

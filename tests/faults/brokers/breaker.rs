@@ -87,6 +87,8 @@ fn a_broken_connection_is_looked_into_although_no_client_comes_back() {
     client.patience(Duration::from_millis(300)).unwrap();
     assert!(client.receive().is_err(), "not yet");
     troop.is_sick(2);
+    let lost = "portcullis_broker_connections_lost_total";
+    troop.gateway.wait_metric(lost, &[], LIMIT, |now| now > 0.5).unwrap();
     drop(client);
     troop.waits_for("open", 2, |open| open > 0.5);
     troop.is_well(2);
