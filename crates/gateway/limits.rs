@@ -4,13 +4,16 @@
 //! of it goes on; what is charged afterwards (bytes) makes a pause, in which nothing more is taken from the client. One
 //! wait is at most the limit's `max_throttle`; what is left of it is debt, which the bucket keeps.
 
+mod ahead;
 mod charge;
 mod charged;
 mod clock;
 mod door;
+mod glance;
 mod meter;
 mod names;
 mod pause;
+mod portion;
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -32,6 +35,7 @@ use charge::observed;
 pub use charged::Charged;
 pub use clock::Clock;
 use clock::nanos;
+pub use glance::Body;
 pub use meter::Metered;
 use names::Named;
 pub use pause::Pause;

@@ -3,6 +3,7 @@
 mod bytes;
 mod doors;
 mod fleet;
+mod passing;
 mod reject;
 mod reload;
 mod slots;

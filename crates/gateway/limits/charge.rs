@@ -10,7 +10,8 @@ use policy::quota::{Handle, Measure, Nanos};
 use wire::Api;
 use wire::api::Class;
 
-use super::charged::Charged;
+use super::ahead::owed;
+use super::glance::{Body, Expected};
 use super::names::Name;
 use super::{Admission, Limits, nanos};
 use crate::conn::Session;
@@ -25,6 +26,8 @@ pub struct Request<'a> {
     pub group: Option<&'a str>,
     /// Whether it can be answered with an error that clients retry.
     pub can_be_rejected: bool,
+    /// What is there of it, if it is a Produce and that was asked for.
+    pub body: Option<Body<'a>>,
 }
 
 impl Limits {
@@ -32,8 +35,15 @@ impl Limits {
     pub fn admit(&self, request: &Request<'_>, session: &Session, now: Instant) -> Admission {
         let api = request.api;
         let charged = self.charged(api, session, now);
+        let expected = match request.body {
+            None => Expected::default(),
+            Some(body) => match self.glance(body, session, now) {
+                Some(expected) => expected,
+                None => return Admission::More,
+            },
+        };
         self.admitted.set(true);
-        if charged.handles.is_empty() && request.group.is_none() {
+        if charged.handles.is_empty() && !charged.meters && request.group.is_none() {
             return Admission::Go;
         }
         let at = self.at(now);
@@ -50,8 +60,15 @@ impl Limits {
             let waits = charged.of(Measure::Requests).map(|handle| take(handle, api, at));
             wait = waits.max().unwrap_or_default();
         }
-        if charged.takes_produced {
-            self.charge_api(&charged, Measure::ProduceBytes, request.size as u64, now);
+        if charged.takes_produced && !charged.pays(Measure::ProduceBytes, request.size as u64, at) {
+            for handle in charged.of(Measure::ProduceBytes) {
+                // Who comes while others are in debt waits behind them.
+                wait = wait.max(owed(handle, at));
+                self.charge(handle, request.size as u64, now);
+            }
+        }
+        if charged.meters || charged.takes_fetched || charged.mutates {
+            wait = wait.max(charged.take_ahead(&expected, at));
         }
         if let Some(group) = request.group {
             let handles = self.of_name(api, Name::Group(group), session, now);
@@ -98,26 +115,19 @@ impl Limits {
         Ok(())
     }
 
-    /// The most bytes that a Fetch should ask for: what its limits grant at once, so that one answer's debt can be paid.
-    pub fn fetch_bytes_max(&self, session: &Session, now: Instant) -> Option<i32> {
-        self.charged(Api::Fetch, session, now).fetch_bytes_max
-    }
-
     /// Charges what an answer costs, before its first byte goes to the client.
     pub fn answered(&self, api: Api, size: usize, session: &Session, now: Instant) {
         if api.class() != Class::Fetch {
             return;
         }
         let charged = self.charged(api, session, now);
-        if charged.takes_fetched {
-            self.charge_api(&charged, Measure::FetchBytes, size as u64, now);
-        }
-    }
-
-    /// Charges all buckets of an API in which so much is counted.
-    fn charge_api(&self, charged: &Rc<Charged>, measure: Measure, cost: u64, now: Instant) {
-        if !charged.pays(measure, cost, self.at(now)) {
-            charged.of(measure).for_each(|handle| self.charge(handle, cost, now));
+        let size = size as u64;
+        charged.portion.brought(size);
+        let is_lent = || !charged.ahead.has_taken() && charged.pays(Measure::FetchBytes, size, self.at(now));
+        if charged.takes_fetched && !is_lent() {
+            for handle in charged.of(Measure::FetchBytes) {
+                self.charge_passed(&charged, handle, size, now);
+            }
         }
     }
 

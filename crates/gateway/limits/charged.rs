@@ -9,7 +9,9 @@ use policy::quota::rules::Used;
 use policy::quota::{Bucket, Handle, Lease, Measure, Nanos, Pace, Rules, Slots, Who, lease};
 use wire::Api;
 
+use super::ahead::Ahead;
 use super::clock::Clock;
+use super::portion::Portion;
 
 /// Requests that a connection may take in advance,
 const REQUESTS_LENT_MAX: u64 = 256;
@@ -38,8 +40,10 @@ pub struct Charged {
     pub(super) asks_group: bool,
     /// Whether there is anything of that which makes clients wait.
     pub(super) is_limited: bool,
-    /// The most bytes that a Fetch should ask for.
-    pub(super) fetch_bytes_max: Option<i32>,
+    /// What is charged as it passes, as far as it is known before.
+    pub(super) ahead: Ahead,
+    /// How much a Fetch asks for.
+    pub(super) portion: Portion,
 }
 
 impl Charged {
@@ -49,9 +53,6 @@ impl Charged {
         handles.retain(|handle| handle.measure != Measure::InFlight || !api.is_pressing());
         let has = |measure| handles.iter().any(|handle| handle.measure == measure);
         let meters = has(Measure::Records) || rules.look_at_topics(who);
-        let of_bytes = handles.iter().filter(|handle| handle.measure == Measure::FetchBytes);
-        let enforced = of_bytes.filter(|handle| handle.rule.limit.mode == Mode::Enforce);
-        let fetch_bytes_max = enforced.filter_map(|handle| handle.used.at_once()).min();
         let is_strict = |handle: &Handle| {
             handle.rule.limit.on_exceeded == OnExceeded::Reject && handle.rule.limit.mode == Mode::Enforce
         };
@@ -71,7 +72,8 @@ impl Charged {
             meters,
             asks_group: rules.look_at_groups(who),
             is_limited: meters || handles.iter().any(|handle| handle.measure != Measure::InFlight),
-            fetch_bytes_max: fetch_bytes_max.map(|most| i32::try_from(most).unwrap_or(i32::MAX)),
+            ahead: Ahead::default(),
+            portion: Portion::default(),
             handles,
         }
     }
@@ -181,6 +183,7 @@ async fn sweep(clock: Clock) {
 impl Drop for Charged {
     fn drop(&mut self) {
         let now = self.clock.at(Instant::now());
+        self.ahead.give_back(now);
         for (measure, lease) in self.leases() {
             lease.give_back(self.buckets(measure), now);
         }

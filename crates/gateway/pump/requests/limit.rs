@@ -14,7 +14,7 @@ use super::begin::Begun;
 use super::{Flow, Frame, Run, malformed};
 use crate::ended::Ended;
 use crate::frames::SIZE_BYTES;
-use crate::limits::{Admission, Request};
+use crate::limits::{Admission, Body, Request};
 use crate::pool::Intake;
 use crate::pump::Pump;
 
@@ -76,13 +76,18 @@ impl Pump {
         };
         let Some(api) = Api::from_key(prefix.key) else { return Ok(Admission::Go) };
         let limits = &session.limits;
-        let mut group = None;
-        if limits.asks_client_id() || limits.asks_group(api, session, now) {
+        let is_glanced_at = |api: Api| api == Api::Produce && limits.meters(api, session, now);
+        let (mut group, mut body) = (None, None);
+        if limits.asks_client_id() || limits.asks_group(api, session, now) || is_glanced_at(api) {
             let rest = if frame.len() < size { Admission::More } else { Admission::Go };
             let flexible = api.request_is_flexible(prefix.version);
             let Some(head) = head::request_head(frame, flexible).map_err(malformed)? else { return Ok(rest) };
             if limits.asks_client_id() {
                 limits.set_client_id(head.client_id.unwrap_or_default());
+            }
+            if is_glanced_at(api) && api.speaks(prefix.version) {
+                let (bytes, size) = (&frame[head.body_at..], size - head.body_at);
+                body = Some(Body { version: prefix.version, bytes, size });
             }
             // Asked again: for another client other limits may be in force.
             if api.speaks(prefix.version) && limits.asks_group(api, session, now) {
@@ -94,11 +99,11 @@ impl Pump {
             }
         }
         let can_be_rejected = api == Api::Produce || refuse::knows_throttling_quota(api, prefix.version);
-        let request = Request { api, size: SIZE_BYTES + size, group, can_be_rejected };
+        let request = Request { api, size: SIZE_BYTES + size, group, can_be_rejected, body };
         Ok(limits.admit(&request, session, now))
     }
 
-    /// Lowers what a Fetch asks for to what its limits grant at once. False where more bytes are needed to see it.
+    /// Lowers what a Fetch asks for to what its limits grant. False where more bytes are needed to see it.
     pub(super) fn cap_fetch(&self, api: Api, version: i16, body: &mut [u8], now: Instant) -> bool {
         let limits = &self.session.limits;
         if api != Api::Fetch || limits.is_off() {
