@@ -192,6 +192,7 @@ impl Limits {
     /// flight, or nobody answers it.
     pub fn begun(&self, is_gathered: bool) {
         self.admitted.set(false);
+        self.pause.waited.set(Duration::ZERO);
         if !is_gathered {
             self.dealt_with();
         }

@@ -7,7 +7,7 @@ use testkit::Reply;
 use testkit::raw::{self, HeadStyle};
 use wire::Api;
 
-use super::{SOON, Watched, ms};
+use super::{SOON, Watched, ms, question};
 use crate::bytes::{Bytes, FETCH, PRODUCE};
 use crate::stage::Setup;
 
@@ -87,6 +87,22 @@ fn who_brings_records_while_there_is_no_room_for_any_waits_for_a_window() {
     }
     // What the waiting ones have taken in advance was not charged once more.
     assert!(came[2] - sent < ms(1000) + SOON, "{:?}", came[2] - sent);
+}
+
+#[test]
+fn a_fetch_that_has_waited_waits_so_much_less_at_the_broker() {
+    let watched = Watched::limited("[[limit]]\nname = \"pace\"\nkind = \"leaky-bucket\"\nrate = 2\n");
+    let mut client = watched.client();
+    client.ask(&question(1000)).unwrap();
+    client.send(&fetch(1001, 60_000, 1 << 20)).unwrap();
+    let (max_wait_ms, _) = asked(&watched, 1001);
+    let waited = watched.came(1001) - watched.came(1000);
+    let waited_ms = i32::try_from(waited.as_millis()).unwrap();
+    // A little of it passed before the gateway saw the request, or after.
+    assert!((60_000 - waited_ms..60_000 - 200).contains(&max_wait_ms), "{max_wait_ms} after {waited:?}");
+    let mut unhurried = watched.client();
+    unhurried.send(&fetch(1002, 100, 1 << 20)).unwrap();
+    assert_eq!(asked(&watched, 1002).0, 0);
 }
 
 #[test]

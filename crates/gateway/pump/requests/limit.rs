@@ -52,7 +52,9 @@ impl Pump {
             let stops = std::future::poll_fn(|cx| {
                 if self.draining.get().is_some() { Poll::Ready(()) } else { slots.as_mut().poll(cx) }
             });
+            let since = Instant::now();
             stops.await;
+            limits.pause.has_waited(since);
             run.now = Instant::now();
         }
         // What it waited for may have been a drain.
@@ -103,14 +105,22 @@ impl Pump {
         Ok(limits.admit(&request, session, now))
     }
 
-    /// Lowers what a Fetch asks for to what its limits grant. False where more bytes are needed to see it.
+    /// Lowers what a Fetch asks for to what its limits grant, and how long it waits at the broker by how long it has waited
+    /// here: clients expect an answer within that time, some of them even a heartbeat's. False where more bytes are needed.
     pub(super) fn cap_fetch(&self, api: Api, version: i16, body: &mut [u8], now: Instant) -> bool {
         let limits = &self.session.limits;
         if api != Api::Fetch || limits.is_off() {
             return true;
         }
-        let Some(max) = limits.fetch_bytes_max(&self.session, now) else { return true };
-        request::cap_fetch_bytes(version, body, max) != Capped::NeedMore
+        let max = limits.fetch_bytes_max(&self.session, now);
+        if max.is_some_and(|max| request::cap_fetch_bytes(version, body, max) == Capped::NeedMore) {
+            return false;
+        }
+        let waited = limits.pause.waited.get();
+        waited.is_zero() || {
+            let waited_ms = i32::try_from(waited.as_millis()).unwrap_or(i32::MAX);
+            request::shorten_fetch_wait(version, body, waited_ms)
+        }
     }
 
     /// How a Produce request whose first bytes are known travels: past us, or past somebody who listens.
@@ -145,7 +155,9 @@ impl Pump {
         let unread = intake.park();
         // Nothing moves until then, and that is not idleness.
         self.moved_at.set(until);
-        self.session.limits.hold(until, || self.draining.get().is_some()).await;
+        let (limits, since) = (&self.session.limits, Instant::now());
+        limits.hold(until, || self.draining.get().is_some()).await;
+        limits.pause.has_waited(since);
         intake.seed(&unread);
         run.now = Instant::now();
         Ok(())
