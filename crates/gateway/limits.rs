@@ -4,13 +4,16 @@
 //! of it goes on; what is charged afterwards (bytes) makes a pause, in which nothing more is taken from the client. One
 //! wait is at most the limit's `max_throttle`; what is left of it is debt, which the bucket keeps.
 
+mod ahead;
 mod charge;
 mod charged;
 mod clock;
 mod door;
+mod glance;
 mod meter;
 mod names;
 mod pause;
+mod portion;
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -31,6 +34,7 @@ use charge::observed;
 pub use charged::Charged;
 pub use clock::Clock;
 use clock::nanos;
+pub use glance::Body;
 pub use meter::{Listening, Metered};
 use names::Named;
 pub use pause::Pause;
@@ -44,8 +48,8 @@ pub struct Limits {
     asks_client_id: Cell<bool>,
     /// Whether any looks at groups, at topics or records.
     asks_groups: Cell<bool>,
-    /// The most bytes that the Fetch at hand should ask for.
-    pub fetch_bytes_max: Cell<Option<i32>>,
+    /// Whether the request at hand was paid for by what was taken in advance.
+    pub has_plenty: Cell<bool>,
     listens: Cell<bool>,
     /// The moment that was asked for last, as limits count it.
     moment: Cell<(Instant, Nanos)>,
@@ -92,7 +96,7 @@ impl Limits {
             on: Cell::new(false),
             asks_client_id: Cell::new(false),
             asks_groups: Cell::new(false),
-            fetch_bytes_max: Cell::default(),
+            has_plenty: Cell::new(false),
             listens: Cell::new(false),
             moment: Cell::new({
                 let now = Instant::now();
@@ -126,7 +130,6 @@ impl Limits {
 
     fn set_rules(&self, rules: &Arc<Rules>) {
         self.on.set(!rules.is_empty());
-        self.fetch_bytes_max.set(None);
         let asks = rules.iter().any(|rule| {
             let limit = &rule.limit;
             limit.by.contains(&Key::ClientId)
@@ -191,6 +194,7 @@ impl Limits {
     /// flight, or nobody answers it.
     pub fn begun(&self, is_gathered: bool) {
         self.admitted.set(false);
+        self.pause.waited.set(Duration::ZERO);
         if !is_gathered {
             self.dealt_with();
         }

@@ -4,6 +4,7 @@ mod bytes;
 mod changes;
 mod doors;
 mod fleet;
+mod passing;
 mod reject;
 mod reload;
 mod slots;

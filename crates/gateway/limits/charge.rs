@@ -9,7 +9,8 @@ use policy::quota::rules::Used;
 use policy::quota::{Handle, Measure, Nanos};
 use wire::Api;
 
-use super::charged::Charged;
+use super::ahead::owed;
+use super::glance::{Body, Expected};
 use super::names::Name;
 use super::{Admission, Limits, nanos};
 use crate::conn::Session;
@@ -24,6 +25,8 @@ pub struct Request<'a> {
     pub group: Option<&'a str>,
     /// Whether it can be answered with an error that clients retry.
     pub can_be_rejected: bool,
+    /// What is there of it, if it is a Produce and that was asked for.
+    pub body: Option<Body<'a>>,
 }
 
 impl Limits {
@@ -35,12 +38,9 @@ impl Limits {
         if self.pause.until().is_some() || self.asks_client_id.get() && !is_by_the_same {
             return false;
         }
-        let passes = |charged: &Charged| {
-            self.fetch_bytes_max.set(charged.fetch_bytes_max);
-            charged.passes(size as u64, self.at(now))
-        };
-        let passes = self.known(api, passes).unwrap_or(false);
+        let passes = self.known(api, |charged| charged.passes(size as u64, self.at(now))).unwrap_or(false);
         self.admitted.set(passes);
+        self.has_plenty.set(passes);
         passes
     }
 
@@ -59,9 +59,16 @@ impl Limits {
     pub fn admit(&self, request: &Request<'_>, session: &Session, now: Instant) -> Admission {
         let api = request.api;
         let charged = self.charged(api, session, now);
+        let expected = match request.body {
+            None => Expected::default(),
+            Some(body) => match self.glance(body, session, now) {
+                Some(expected) => expected,
+                None => return Admission::More,
+            },
+        };
         self.admitted.set(true);
-        self.fetch_bytes_max.set(charged.fetch_bytes_max);
-        if charged.handles.is_empty() && request.group.is_none() {
+        self.has_plenty.set(false);
+        if charged.handles.is_empty() && !charged.meters && request.group.is_none() {
             return Admission::Go;
         }
         let at = self.at(now);
@@ -78,8 +85,15 @@ impl Limits {
             let waits = charged.of(Measure::Requests).map(|handle| take(handle, api, at));
             wait = waits.max().unwrap_or_default();
         }
-        if charged.takes_produced {
-            self.charge_api(&charged, Measure::ProduceBytes, request.size as u64, now);
+        if charged.takes_produced && !charged.pays(Measure::ProduceBytes, request.size as u64, at) {
+            for handle in charged.of(Measure::ProduceBytes) {
+                // Who comes while others are in debt waits behind them.
+                wait = wait.max(owed(handle, at));
+                self.charge(handle, request.size as u64, now);
+            }
+        }
+        if charged.meters || charged.takes_fetched || charged.mutates {
+            wait = wait.max(charged.take_ahead(&expected, at));
         }
         if let Some(group) = request.group {
             let handles = self.of_name(api, Name::Group(group), session, now);
@@ -145,15 +159,13 @@ impl Limits {
             return;
         }
         let charged = self.charged(api, session, now);
-        if charged.takes_fetched {
-            self.charge_api(&charged, Measure::FetchBytes, size as u64, now);
-        }
-    }
-
-    /// Charges all buckets of an API in which so much is counted.
-    fn charge_api(&self, charged: &Rc<Charged>, measure: Measure, cost: u64, now: Instant) {
-        if !charged.pays(measure, cost, self.at(now)) {
-            charged.of(measure).for_each(|handle| self.charge(handle, cost, now));
+        let size = size as u64;
+        charged.portion.brought(size);
+        let is_lent = || !charged.ahead.has_taken() && charged.pays(Measure::FetchBytes, size, self.at(now));
+        if charged.takes_fetched && !is_lent() {
+            for handle in charged.of(Measure::FetchBytes) {
+                self.charge_passed(&charged, handle, size, now);
+            }
         }
     }
 

@@ -9,12 +9,17 @@ use policy::quota::rules::Used;
 use policy::quota::{Bucket, Handle, Lease, Measure, Nanos, Pace, Rules, Slots, Who, lease};
 use wire::Api;
 
+use super::ahead::Ahead;
 use super::clock::Clock;
+use super::portion::Portion;
 
 /// Requests that a connection may take in advance,
 const REQUESTS_LENT_MAX: u64 = 4096;
 /// and bytes.
 const BYTES_LENT_MAX: u64 = 64 << 20;
+
+/// Who has as many bytes in advance need not be told how much to ask for: 256 times as many are free.
+const PLENTY: u64 = 64 << 10;
 
 /// The buckets that requests of one API are charged to.
 #[allow(clippy::struct_excessive_bools, reason = "each spares a request one thing to do")]
@@ -40,8 +45,10 @@ pub struct Charged {
     pub(super) only_pays: bool,
     /// Whether there is anything of that which makes clients wait.
     pub(super) is_limited: bool,
-    /// The most bytes that a Fetch should ask for: what its limits grant at once, so that one answer's debt can be paid.
-    pub(super) fetch_bytes_max: Option<i32>,
+    /// What is charged as it passes, as far as it is known before.
+    pub(super) ahead: Ahead,
+    /// How much a Fetch asks for.
+    pub(super) portion: Portion,
 }
 
 impl Charged {
@@ -51,10 +58,6 @@ impl Charged {
         handles.retain(|handle| handle.measure != Measure::InFlight || !api.is_pressing());
         let has = |measure| handles.iter().any(|handle| handle.measure == measure);
         let meters = has(Measure::Records) || rules.look_at_topics(who);
-        let of_bytes = handles.iter().filter(|handle| handle.measure == Measure::FetchBytes);
-        let enforced = of_bytes.filter(|handle| handle.rule.limit.mode == Mode::Enforce);
-        let at_once = enforced.filter_map(|handle| handle.used.at_once()).min();
-        let fetch_bytes_max = at_once.and_then(|most| i32::try_from(most).ok());
         let is_strict = |handle: &Handle| {
             handle.rule.limit.on_exceeded == OnExceeded::Reject && handle.rule.limit.mode == Mode::Enforce
         };
@@ -75,9 +78,10 @@ impl Charged {
             holds_slots,
             meters,
             asks_group,
-            only_pays: !(rejects || holds_slots || asks_group),
+            only_pays: !(rejects || holds_slots || asks_group || meters || has(Measure::Mutations)),
             is_limited: meters || handles.iter().any(|handle| handle.measure != Measure::InFlight),
-            fetch_bytes_max,
+            ahead: Ahead::default(),
+            portion: Portion::default(),
             handles,
         }
     }
@@ -97,7 +101,10 @@ impl Charged {
     /// Pays for a request of `size` bytes out of what was taken in advance, or takes nothing and says no.
     #[inline]
     pub(super) fn passes(&self, size: u64, now: Nanos) -> bool {
-        let passes = self.only_pays && self.requests.covers(1, now) && self.produced.covers(size, now);
+        let passes = self.only_pays
+            && self.requests.covers(1, now)
+            && self.produced.covers(size, now)
+            && self.fetched.covers(PLENTY, now);
         if passes {
             self.requests.spend(1);
             self.produced.spend(size);
@@ -211,6 +218,7 @@ async fn sweep(clock: Clock) {
 impl Drop for Charged {
     fn drop(&mut self) {
         let now = self.clock.at(Instant::now());
+        self.ahead.give_back(now);
         for (measure, lease) in self.leases() {
             lease.give_back(self.buckets(measure), now);
         }

@@ -9,9 +9,11 @@ use std::time::Instant;
 
 use policy::quota::{Handle, Measure};
 use wire::Api;
+use wire::api::Class;
 use wire::meter::{Topic, Visit};
 
 use super::Limits;
+use super::ahead::{Ahead, Heard};
 use super::names::Name;
 use crate::conn::Session;
 
@@ -25,6 +27,8 @@ pub struct Metered {
     records: u64,
     /// Records of all topics.
     records_in_all: u64,
+    /// The topics before it.
+    heard: Vec<Heard>,
 }
 
 /// Listens to a message that passes.
@@ -62,9 +66,12 @@ impl Listening<'_> {
         self.settle();
         let limits = &self.session.limits;
         let charged = limits.charged(self.api, self.session, self.now);
+        let records = self.metered.records_in_all;
         for handle in charged.of(Measure::Records) {
-            limits.charge(handle, self.metered.records_in_all, self.now);
+            limits.charge_passed(&charged, handle, records, self.now);
         }
+        let heard = std::mem::take(&mut self.metered.heard);
+        charged.ahead.settle(heard, records, limits.at(self.now));
     }
 
     /// Charges the topic at hand.
@@ -72,14 +79,17 @@ impl Listening<'_> {
         let (bytes, records) =
             (std::mem::take(&mut self.metered.bytes), std::mem::take(&mut self.metered.records));
         let Some(handles) = self.metered.topic.take() else { return };
-        for handle in &*handles {
-            let cost = match handle.measure {
-                Measure::Requests => 1,
-                Measure::ProduceBytes | Measure::FetchBytes => bytes,
-                Measure::Records => records,
-                Measure::Mutations | Measure::InFlight | Measure::Open | Measure::Connections => continue,
-            };
-            self.session.limits.charge(handle, cost, self.now);
+        let limits = &self.session.limits;
+        let charged = limits.charged(self.api, self.session, self.now);
+        let topic = Heard { handles, bytes, records };
+        for handle in &*topic.handles {
+            let cost = topic.cost(handle.measure);
+            if cost > 0 {
+                limits.charge_passed(&charged, handle, cost, self.now);
+            }
+        }
+        if self.api.class() == Class::Fetch {
+            Ahead::hear(&mut self.metered.heard, topic);
         }
     }
 }

@@ -20,6 +20,8 @@ pub struct Pause {
     of_a_group: Cell<bool>,
     /// Whether the socket was not read dry since the last pause.
     undrained: Cell<bool>,
+    /// For how long the request at hand, and the client before it, had to wait.
+    pub waited: Cell<Duration>,
 }
 
 impl Pause {
@@ -76,6 +78,11 @@ impl Pause {
     pub fn was_held(&self, now: Instant) {
         self.undrained.set(true);
         self.span.set(self.span.get().filter(|(_, end)| *end > now));
+    }
+
+    /// The request at hand, or the client before it, has waited since then.
+    pub fn has_waited(&self, since: Instant) {
+        self.waited.set(self.waited.get() + since.elapsed());
     }
 
     /// The socket had nothing more to read.

@@ -118,14 +118,18 @@ impl Pump {
     /// Reads more from the client, unless a drain finds it between frames. Cancel-safe: a byte that was read is in
     /// the intake.
     async fn fill_from_client(&self, intake: &mut Intake, at_boundary: bool) -> Result<Filled, Ended> {
-        let mut rest = None;
+        let (mut rest, mut paused_at) = (None, None);
         std::future::poll_fn(|cx| {
             if at_boundary && self.draining.get().is_some() {
                 return Poll::Ready(Ok(Filled::Drained));
             }
             if at_boundary && self.session.limits.pause.poll(cx, &mut rest).is_pending() {
+                paused_at.get_or_insert_with(Instant::now);
                 intake.release_if_empty();
                 return Poll::Pending;
+            }
+            if let Some(since) = paused_at.take() {
+                self.session.limits.pause.has_waited(since);
             }
             let space = intake.space();
             if space.is_empty() {

@@ -2,12 +2,13 @@
 //!
 //! [`rules`] finds, once per connection and API, the buckets that a client's requests are charged to; [`bucket`] and
 //! [`slots`] are those buckets; [`lease`] spares a busy connection most looks at them; [`fleet`] is what
-//! replicas that share limits tell each other of them. Nothing is looked up, locked or allocated per request.
+//! replicas that share limits tell each other of them; [`portion`] says how much a Fetch may ask for. Nothing is looked up, locked or allocated per request.
 
 pub mod bucket;
 pub mod fleet;
 pub mod lease;
 mod level;
+pub mod portion;
 pub mod rules;
 pub mod shared;
 pub mod slots;

@@ -185,7 +185,7 @@ pub struct Load {
 }
 
 impl Load {
-    /// One more option: `--seconds` and `--acks` of produce, `--session-ms` of consume, `--client-id` of both.
+    /// One more option: `--seconds`, `--acks` and `--batch-bytes` of produce, `--session-ms` of consume, `--client-id` of both.
     #[must_use]
     pub fn option(mut self, name: &str, value: &str) -> Load {
         self.arguments.extend([name.to_owned(), value.to_owned()]);

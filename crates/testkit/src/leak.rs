@@ -1,16 +1,14 @@
 //! A tap between clients and a gateway: it hands every byte on as it is, and searches those towards clients for what
 //! they must never contain.
 
-use std::io::{self, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 
 use anyhow::{Result, bail};
 
-/// Enough to move bulk, and small enough that needles do meet the borders.
-const CHUNK: usize = 64 << 10;
+use crate::relay::{Eyes, Relay};
+
 /// Bytes shown on each side of a needle.
 const AROUND: usize = 48;
 
@@ -20,17 +18,14 @@ const AROUND: usize = 48;
 /// listener's `advertised_port` and `advertised_port_base` to the tap, and the ports below them to the gateway.
 #[derive(Debug)]
 pub struct Tap {
-    shared: Arc<Shared>,
-    addresses: Vec<SocketAddr>,
+    relay: Relay,
+    finds: Arc<Finds>,
 }
 
-#[derive(Debug)]
-struct Shared {
-    needles: Vec<Vec<u8>>,
+#[derive(Debug, Default)]
+struct Finds {
     found: Mutex<Vec<String>>,
     bytes: AtomicU64,
-    connections: Mutex<Vec<TcpStream>>,
-    over: AtomicBool,
 }
 
 impl Tap {
@@ -39,116 +34,53 @@ impl Tap {
         if needles.iter().any(Vec::is_empty) {
             bail!("an empty needle is found everywhere");
         }
-        let shared = Arc::new(Shared {
-            needles,
-            found: Mutex::default(),
-            bytes: AtomicU64::new(0),
-            connections: Mutex::default(),
-            over: AtomicBool::new(false),
-        });
-        let mut addresses = Vec::new();
-        for (at, to) in pairs {
-            let listener = TcpListener::bind(("127.0.0.1", *at))?;
-            addresses.push(listener.local_addr()?);
-            let (shared, to) = (Arc::clone(&shared), *to);
-            thread::spawn(move || accept(&listener, to, &shared));
-        }
-        Ok(Tap { shared, addresses })
+        let finds = Arc::<Finds>::default();
+        let (needles, of_eyes) = (Arc::<[Vec<u8>]>::from(needles), Arc::clone(&finds));
+        let relay = Relay::start(pairs, Ipv4Addr::LOCALHOST, move |_| {
+            let (mut search, finds) = (Search::new(Arc::clone(&needles)), Arc::clone(&of_eyes));
+            let answered = Box::new(move |bytes: &[u8]| {
+                finds.bytes.fetch_add(bytes.len() as u64, Ordering::SeqCst);
+                lock(&finds.found).extend(search.feed(bytes));
+            });
+            Eyes { answered, ..Eyes::closed() }
+        })?;
+        Ok(Tap { relay, finds })
     }
 
     /// Where it listens, in the order of the pairs.
     pub fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
+        self.relay.addresses()
     }
 
     /// Bytes that went towards clients so far: a test that searched nothing proves nothing.
     pub fn searched(&self) -> u64 {
-        self.shared.bytes.load(Ordering::SeqCst)
+        self.finds.bytes.load(Ordering::SeqCst)
     }
 
     /// What was found so far, with what stood around it.
     pub fn found(&self) -> Vec<String> {
-        lock(&self.shared.found).clone()
+        lock(&self.finds.found).clone()
     }
 
     /// Cuts every connection that is open now, as a network would.
     pub fn cut(&self) {
-        for stream in lock(&self.shared.connections).drain(..) {
-            // It may be closed already.
-            let _ = stream.shutdown(Shutdown::Both);
-        }
+        self.relay.cut();
     }
-}
-
-impl Drop for Tap {
-    fn drop(&mut self) {
-        self.shared.over.store(true, Ordering::SeqCst);
-        for address in &self.addresses {
-            // Wakes the accepting thread, which then sees that it is over.
-            let _ = TcpStream::connect(address);
-        }
-        self.cut();
-    }
-}
-
-fn accept(listener: &TcpListener, to: u16, shared: &Arc<Shared>) {
-    for client in listener.incoming() {
-        if shared.over.load(Ordering::SeqCst) {
-            return;
-        }
-        // A gateway that refuses is seen by the client as a closed connection.
-        let Ok(client) = client else { continue };
-        let Ok(gateway) = TcpStream::connect(("127.0.0.1", to)) else { continue };
-        if let Err(error) = relay(&client, &gateway, shared) {
-            eprintln!("tap: {error}");
-        }
-    }
-}
-
-fn relay(client: &TcpStream, gateway: &TcpStream, shared: &Arc<Shared>) -> io::Result<()> {
-    client.set_nodelay(true)?;
-    gateway.set_nodelay(true)?;
-    lock(&shared.connections).extend([client.try_clone()?, gateway.try_clone()?]);
-    let (from, to) = (client.try_clone()?, gateway.try_clone()?);
-    thread::spawn(move || flow(from, to, |_| {}));
-    let (from, to, shared) = (gateway.try_clone()?, client.try_clone()?, Arc::clone(shared));
-    thread::spawn(move || {
-        let mut search = Search::new(&shared.needles);
-        flow(from, to, |bytes| {
-            shared.bytes.fetch_add(bytes.len() as u64, Ordering::SeqCst);
-            lock(&shared.found).extend(search.feed(bytes));
-        });
-    });
-    Ok(())
-}
-
-fn flow(mut from: TcpStream, mut to: TcpStream, mut seen: impl FnMut(&[u8])) {
-    let mut chunk = vec![0; CHUNK];
-    // An error on either side ends this direction, and the peer sees an end.
-    while let Ok(count) = from.read(&mut chunk) {
-        let bytes = chunk.get(..count).unwrap_or_default();
-        seen(bytes);
-        if count == 0 || to.write_all(bytes).is_err() {
-            break;
-        }
-    }
-    let _ = to.shutdown(Shutdown::Write);
-    let _ = from.shutdown(Shutdown::Read);
 }
 
 /// Finds needles in a stream, also where they cross the borders of what is fed.
 #[derive(Debug)]
-pub struct Search<'n> {
-    needles: &'n [Vec<u8>],
+pub struct Search {
+    needles: Arc<[Vec<u8>]>,
     /// The needles' first bytes, each once.
     begins: Vec<u8>,
     longest: usize,
     tail: Vec<u8>,
 }
 
-impl<'n> Search<'n> {
+impl Search {
     /// A search at the beginning of a stream.
-    pub fn new(needles: &'n [Vec<u8>]) -> Search<'n> {
+    pub fn new(needles: Arc<[Vec<u8>]>) -> Search {
         let longest = needles.iter().map(Vec::len).max().unwrap_or(0);
         let mut begins: Vec<u8> = needles.iter().filter_map(|needle| needle.first().copied()).collect();
         begins.sort_unstable();
@@ -189,14 +121,14 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use super::Search;
+    use super::*;
 
     #[test]
     fn a_needle_is_found_once_however_the_stream_is_cut() {
         let stream = b"xx broker-1.kafka.invalid broker-1.kafka.invalid";
-        let needles = [b"broker-1.kafka.invalid".to_vec(), b"broker-1".to_vec()];
+        let needles = Arc::from([b"broker-1.kafka.invalid".to_vec(), b"broker-1".to_vec()]);
         for size in 1..=stream.len() {
-            let mut search = Search::new(&needles);
+            let mut search = Search::new(Arc::clone(&needles));
             let found: Vec<String> = stream.chunks(size).flat_map(|chunk| search.feed(chunk)).collect();
             assert_eq!(found.len(), 4, "cut into {size}: {found:?}");
         }

@@ -10,12 +10,15 @@ pub mod gateway;
 pub mod kafka;
 pub mod leak;
 pub mod leash;
+pub mod pace;
 pub mod place;
 pub mod raw;
 pub mod redis;
+pub mod relay;
 pub mod scripted;
 pub mod steady;
 pub mod wait;
+pub mod witness;
 
 pub use certs::Certs;
 pub use clients::{Client, Library, Load};
@@ -23,9 +26,12 @@ pub use free_ports::FreePorts;
 pub use gateway::{Gateway, GatewayConfig};
 pub use kafka::{Advertise, KafkaCluster, NewTopic, Output, SaslPlain, Spec, Tool};
 pub use leak::Tap;
+pub use pace::Pace;
 pub use raw::RawClient;
 pub use redis::Redis;
+pub use relay::Relay;
 pub use scripted::{Reply, ScriptedBroker};
+pub use witness::Witness;
 
 /// The oldest Kafka that is supported.
 pub const KAFKA_OLD: &str = "3.9.1";

@@ -100,6 +100,20 @@ pub fn cap_fetch_bytes(version: i16, body: &mut [u8], max: i32) -> Capped {
     Capped::LoweredFrom(asked)
 }
 
+/// Lowers the `max_wait_ms` of a Fetch request by what it has waited already, given the beginning of its body. False where
+/// the field is not here yet; eight bytes suffice.
+pub fn shorten_fetch_wait(version: i16, body: &mut [u8], waited_ms: i32) -> bool {
+    // Before version 15 behind the replica id.
+    let at = if version < 15 { 4 } else { 0 };
+    let Some(place) = body.get_mut(at..).and_then(<[u8]>::first_chunk_mut::<4>) else { return false };
+    let asked = i32::from_be_bytes(*place);
+    let left = asked.saturating_sub(waited_ms.max(0)).max(0);
+    if left < asked {
+        *place = left.to_be_bytes();
+    }
+    true
+}
+
 /// What a configuration belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConfigResource<'a> {

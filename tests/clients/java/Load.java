@@ -136,6 +136,9 @@ public final class Load {
                 properties.put("enable.idempotence", "false");
             }
         }
+        if (options.containsKey("--batch-bytes")) {
+            properties.put("batch.size", options.get("--batch-bytes"));
+        }
         try (var producer = new KafkaProducer<>(properties, new ByteArraySerializer(), new ByteArraySerializer())) {
             begun = last = System.nanoTime();
             for (long number = 0; number < records; number++) {

@@ -7,7 +7,8 @@ const { version } = require('kafkajs/package.json')
 
 const HEARTBEAT_MS = 3000
 const ERRORS_MAX = 20
-// One send is one request to each leader. As programs do, one waits for the other; half the size that a batch may have.
+// One send is one request to each leader. As programs do, one waits for the other; half the size that a batch may have,
+// unless told otherwise.
 const SEND_RECORDS = 100
 const SEND_BYTES = 512 * 1024
 
@@ -87,7 +88,7 @@ function client() {
 
 async function produce() {
   const size = Number(options.size)
-  const most = Math.max(1, Math.min(SEND_RECORDS, Math.floor(SEND_BYTES / size)))
+  const most = Math.max(1, Math.min(SEND_RECORDS, Math.floor(Number(options['batch-bytes'] ?? SEND_BYTES) / size)))
   const acks = { all: -1, 1: 1, 0: 0 }[options.acks]
   const producer = client().producer()
   await producer.connect()

@@ -1,6 +1,6 @@
 """What the loads of Python's clients share: the command line, what records hold, and the report.
 
-    produce BOOTSTRAP USER PASSWORD TOPIC --records N --size BYTES [--seconds S] [--acks all|1|0]
+    produce BOOTSTRAP USER PASSWORD TOPIC --records N --size BYTES [--seconds S] [--acks all|1|0] [--batch-bytes B]
     consume BOOTSTRAP USER PASSWORD TOPIC --group G --records N [--session-ms MS] [--linger-seconds S]
 
 Both take --client-id and --deadline-seconds. USER is - where there is no login. The clients of other languages, in
@@ -32,6 +32,8 @@ def arguments():
             mode.add_argument("--size", type=int, required=True)
             mode.add_argument("--seconds", type=float, default=float("inf"))
             mode.add_argument("--acks", choices=["all", "1", "0"])
+            # The most that a batch may hold; less than two records of this size make one of each record.
+            mode.add_argument("--batch-bytes", type=int)
         else:
             mode.add_argument("--group", required=True)
             mode.add_argument("--session-ms", type=int, default=10000)

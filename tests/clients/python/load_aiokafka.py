@@ -26,6 +26,8 @@ async def produce(load):
     config = common(load)
     if load.told.acks:
         config["acks"] = load.told.acks if load.told.acks == "all" else int(load.told.acks)
+    if load.told.batch_bytes:
+        config["max_batch_size"] = load.told.batch_bytes
     producer = AIOKafkaProducer(**config)
     await producer.start()
     load.begin()

@@ -30,6 +30,8 @@ def produce(load):
     config = common(load)
     if load.told.acks:
         config["acks"] = load.told.acks
+    if load.told.batch_bytes:
+        config["batch.size"] = load.told.batch_bytes
     producer = confluent_kafka.Producer(config)
     load.begin()
     for number in load.numbers():

@@ -28,6 +28,8 @@ def produce(load):
     config = common(load)
     if load.told.acks:
         config["acks"] = load.told.acks if load.told.acks == "all" else int(load.told.acks)
+    if load.told.batch_bytes:
+        config["batch_size"] = load.told.batch_bytes
     producer = KafkaProducer(**config)
     load.begin()
     for number in load.numbers():

@@ -166,6 +166,38 @@ fn the_next_request_is_not_taken_before_the_pause_is_over_whatever_the_acks() {
 }
 
 #[test]
+fn who_comes_while_others_are_in_debt_waits_until_it_is_paid() {
+    let watched = with_bytes(
+        "[[limit]]\nname = \"bytes\"\nkind = \"bytes\"\nproduce_rate = \"1000B/s\"\nfetch_rate = \"1500B/s\"\n\
+         max_throttle = \"8s\"\n",
+    );
+    let [mut first, mut second, mut third] = [(); 3].map(|()| watched.client());
+    let sent = Instant::now();
+    let large = produce(9, 1000, 1, "test", 1500);
+    first.ask(&large).unwrap();
+    let small = produce(9, 1001, 1, "test", 500);
+    second.send(&small).unwrap();
+    third.send(&produce(9, 1002, 1, "test", 500)).unwrap();
+    let (one, other) = (watched.came(1001), watched.came(1002));
+    let debt = ms(large.len() as u64 + 4 - 1000);
+    assert!(one.min(other) - sent >= debt, "{:?} of {debt:?}", one.min(other) - sent);
+    // And they go one after the other.
+    let both = debt + ms(small.len() as u64 + 4);
+    assert!(one.max(other) - sent >= both, "{:?} of {both:?}", one.max(other) - sent);
+    second.receive().unwrap();
+    third.receive().unwrap();
+    // Of the answer 1500 bytes come at once, and the others are a third of a second.
+    let (mut first, mut second) = (watched.client(), watched.client());
+    let answer = first.ask(&fetch(12, 1003, "test")).unwrap();
+    let debt = ms((answer.len() as u64 + 4 - 1500) * 2 / 3);
+    let answered = Instant::now();
+    second.send(&fetch(12, 1004, "test")).unwrap();
+    // The time from the charge to here is part of the wait.
+    let waited = watched.came(1004) - watched.came(1003);
+    assert!(waited >= debt && answered.elapsed() < SOON, "{waited:?} of {debt:?}");
+}
+
+#[test]
 fn no_pause_is_longer_than_max_throttle() {
     let watched = with_bytes(
         "[[limit]]\nname = \"bytes\"\nkind = \"bytes\"\nproduce_rate = \"1B/s\"\nfetch_rate = \"1B/s\"\n\

@@ -45,13 +45,17 @@ fn a_new_limit_is_for_the_next_request_of_connections_that_are_there() {
 #[test]
 fn a_higher_byte_rate_ends_a_pause_at_once() {
     let mut watched = Watched::limited(
-        "[[limit]]\nname = \"slow\"\nkind = \"bytes\"\nby = []\nproduce_rate = \"1B/s\"\nmax_throttle = \"8s\"\n",
+        "[[limit]]\nname = \"slow\"\nkind = \"bytes\"\nby = [\"client_id\"]\nproduce_rate = \"1B/s\"\n\
+         max_throttle = \"8s\"\n",
     );
     let (mut client, mut pipelined) = (watched.client(), watched.client());
     client.ask(&crate::bytes::produce(1000, 1, b"much")).unwrap();
     client.send(&heartbeat(1001, b"x")).unwrap();
-    // In one piece, so that the second one is read already.
-    let two = [crate::bytes::produce(1002, 1, b"much"), heartbeat(1003, b"x")].map(|frame| sized(&frame));
+    // In one piece, so that the second one is read already; under another name, so that it is in debt to nobody.
+    let two = [crate::bytes::produce(1002, 1, b"much"), heartbeat(1003, b"x")].map(|frame| {
+        let named = frame.windows(4).position(|name| name == b"test").unwrap();
+        sized(&[&frame[..named], b"rest", &frame[named + 4..]].concat())
+    });
     pipelined.send_bytes(&two.concat()).unwrap();
     pipelined.receive().unwrap();
     watched.stays_away(1001);

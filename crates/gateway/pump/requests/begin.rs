@@ -133,7 +133,7 @@ impl Pump {
             RequestPath::Topics => {
                 request::topics_are_possible(body, whole.size, version).map_err(malformed)?
             }
-            RequestPath::Replica | RequestPath::Fetch if !self.cap_fetch(api, version, body) => None,
+            RequestPath::Replica | RequestPath::Fetch if !self.cap_fetch(api, version, body, now) => None,
             RequestPath::Replica if body.len() < 4 => None,
             RequestPath::Replica => {
                 Some(request::force_replica(api, version, body).map(drop).map_err(malformed)?)

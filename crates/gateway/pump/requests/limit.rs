@@ -15,7 +15,7 @@ use super::begin::{Begun, Body};
 use super::{Flow, Frame, Run, malformed};
 use crate::ended::Ended;
 use crate::frames::SIZE_BYTES;
-use crate::limits::{Admission, Listening, Metered, Request};
+use crate::limits::{self, Admission, Listening, Metered, Request};
 use crate::pool::Intake;
 use crate::pump::Pump;
 
@@ -94,7 +94,9 @@ impl Pump {
             let stops = std::future::poll_fn(|cx| {
                 if self.draining.get().is_some() { Poll::Ready(()) } else { slots.as_mut().poll(cx) }
             });
+            let since = Instant::now();
             stops.await;
+            limits.pause.has_waited(since);
             run.now = Instant::now();
         }
         // What it waited for may have been a drain.
@@ -118,12 +120,17 @@ impl Pump {
         };
         let Some(api) = Api::from_key(prefix.key) else { return Ok(Admission::Go) };
         let limits = &session.limits;
-        let mut group = None;
-        if limits.asks_client_id() || limits.asks_group(api, session, now) {
+        let is_glanced_at = |api: Api| api == Api::Produce && limits.meters(api, session, now);
+        let (mut group, mut body) = (None, None);
+        if limits.asks_client_id() || limits.asks_group(api, session, now) || is_glanced_at(api) {
             let rest = if frame.len() < size { Admission::More } else { Admission::Go };
             let flexible = api.request_is_flexible(prefix.version);
             let Some(head) = head::request_head(frame, flexible).map_err(malformed)? else { return Ok(rest) };
             session.called(&head);
+            if is_glanced_at(api) && api.speaks(prefix.version) {
+                let (bytes, size) = (&frame[head.body_at..], size - head.body_at);
+                body = Some(limits::Body { version: prefix.version, bytes, size });
+            }
             // Asked again: for another client other limits may be in force.
             if api.speaks(prefix.version) && limits.asks_group(api, session, now) {
                 match request::group(api, prefix.version, &frame[head.body_at..]).map_err(malformed)? {
@@ -134,17 +141,25 @@ impl Pump {
             }
         }
         let can_be_rejected = api == Api::Produce || refuse::knows_throttling_quota(api, prefix.version);
-        let request = Request { api, size: SIZE_BYTES + size, group, can_be_rejected };
+        let request = Request { api, size: SIZE_BYTES + size, group, can_be_rejected, body };
         Ok(limits.admit(&request, session, now))
     }
 
-    /// Lowers what a Fetch asks for to what its limits grant at once. False where more bytes are needed to see it.
-    pub(super) fn cap_fetch(&self, api: Api, version: i16, body: &mut [u8]) -> bool {
-        match self.session.limits.fetch_bytes_max.get() {
-            Some(max) if api == Api::Fetch => {
-                request::cap_fetch_bytes(version, body, max) != Capped::NeedMore
-            }
-            Some(_) | None => true,
+    /// Lowers what a Fetch asks for to what its limits grant, and how long it waits at the broker by how long it has waited
+    /// here: clients expect an answer within that time, some of them even a heartbeat's. False where more bytes are needed.
+    pub(super) fn cap_fetch(&self, api: Api, version: i16, body: &mut [u8], now: Instant) -> bool {
+        let limits = &self.session.limits;
+        if api != Api::Fetch || limits.is_off() || limits.has_plenty.get() {
+            return true;
+        }
+        let max = limits.fetch_bytes_max(&self.session, now);
+        if max.is_some_and(|max| request::cap_fetch_bytes(version, body, max) == Capped::NeedMore) {
+            return false;
+        }
+        let waited = limits.pause.waited.get();
+        waited.is_zero() || {
+            let waited_ms = i32::try_from(waited.as_millis()).unwrap_or(i32::MAX);
+            request::shorten_fetch_wait(version, body, waited_ms)
         }
     }
 
@@ -202,7 +217,9 @@ impl Pump {
         let unread = intake.park();
         // Nothing moves until then, and that is not idleness.
         self.moved_at.set(until);
-        self.session.limits.hold(until, || self.draining.get().is_some()).await;
+        let (limits, since) = (&self.session.limits, Instant::now());
+        limits.hold(until, || self.draining.get().is_some()).await;
+        limits.pause.has_waited(since);
         intake.seed(&unread);
         run.now = Instant::now();
         Ok(())

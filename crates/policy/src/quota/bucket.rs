@@ -75,6 +75,14 @@ impl Bucket {
         self.level.give_back(pace, units, lent_at, now);
     }
 
+    /// Gives back `units` that were taken in advance, up to `since`, and are not used: what is behind them moves up.
+    pub fn take_back(&self, pace: Pace, units: u64, since: Nanos, now: Nanos) {
+        if let Some(shared) = &self.shared {
+            shared.gave_back(units);
+        }
+        self.level.take_back(pace, units, since, now);
+    }
+
     /// Takes `units` that another replica has used.
     pub fn used_elsewhere(&self, pace: Pace, units: u64, now: Nanos) {
         self.level.take(pace, units, now);

@@ -60,6 +60,14 @@ fn scale(a: u64, b: u64, c: u64) -> u64 {
 }
 
 impl Pace {
+    /// Units that may come at once.
+    pub const fn holds(self) -> u64 {
+        match self {
+            Pace::Rate { burst, .. } => burst,
+            Pace::Fixed { count, .. } | Pace::Sliding { count, .. } => count,
+        }
+    }
+
     /// The time that `cost` units stand for.
     fn time_of(self, cost: u64) -> Nanos {
         match self {

@@ -19,6 +19,7 @@ use proptest::prelude::*;
 use wire::api::Api;
 use wire::request::{
     Capped, Change, Mutation, Named, Subject, cap_fetch_bytes, each_mutation, group, mutations,
+    shorten_fetch_wait,
 };
 
 use crate::encode;
@@ -230,6 +231,27 @@ fn only_the_size_of_a_whole_fetch_is_capped_and_only_lowered() {
     let mut third = [0x7f; 40];
     assert_eq!(cap_fetch_bytes(3, &mut third, 1), Capped::LoweredFrom(0x7f7f_7f7f));
     assert_eq!((third[11], &third[12..16], third[16]), (0x7f, &[0, 0, 0, 1][..], 0x7f));
+}
+
+#[test]
+fn what_a_fetch_has_waited_it_does_not_wait_again() {
+    for version in 4..=18 {
+        let request = FetchRequest::default().with_max_wait_ms(500);
+        let body = encode(&request, version);
+        let enough = if version < 15 { 8 } else { 4 };
+        for (waited_ms, left_ms) in [(0, 500), (-7, 500), (120, 380), (500, 0), (i32::MAX, 0)] {
+            for end in 0..enough {
+                assert!(!shorten_fetch_wait(version, &mut body[..end].to_vec(), waited_ms));
+            }
+            let mut shortened = body.clone();
+            assert!(shorten_fetch_wait(version, &mut shortened[..enough], waited_ms));
+            let seen = FetchRequest::decode(&mut &shortened[..], version).unwrap();
+            assert_eq!(seen, request.clone().with_max_wait_ms(left_ms), "{version}");
+        }
+    }
+    let mut odd = (-1_i32).to_be_bytes();
+    assert!(shorten_fetch_wait(16, &mut odd, 10));
+    assert_eq!(odd, (-1_i32).to_be_bytes());
 }
 
 proptest! {

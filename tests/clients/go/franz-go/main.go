@@ -56,6 +56,9 @@ func produce(l *load.Load) error {
 	case "0":
 		options = append(options, kgo.RequiredAcks(kgo.NoAck()), kgo.DisableIdempotentWrite())
 	}
+	if l.BatchBytes > 0 {
+		options = append(options, kgo.ProducerBatchMaxBytes(int32(l.BatchBytes)))
+	}
 	client, err := kgo.NewClient(options...)
 	if err != nil {
 		return err

@@ -25,7 +25,7 @@ const errorsMax = 20
 type Load struct {
 	Mode, Bootstrap, User, Password, Topic string
 	Group, ClientID, Acks                  string
-	Records, Size                          int
+	Records, Size, BatchBytes              int
 	Session                                time.Duration
 	// Throttled counts what the client told of throttling.
 	Throttled int64
@@ -57,6 +57,7 @@ func New(library, module string) *Load {
 	flags := flag.NewFlagSet(library, flag.ExitOnError)
 	flags.IntVar(&l.Records, "records", 0, "")
 	flags.IntVar(&l.Size, "size", 0, "")
+	flags.IntVar(&l.BatchBytes, "batch-bytes", 0, "")
 	flags.StringVar(&l.Group, "group", "", "")
 	flags.StringVar(&l.ClientID, "client-id", "", "")
 	flags.StringVar(&l.Acks, "acks", "", "")

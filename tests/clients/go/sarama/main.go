@@ -45,6 +45,9 @@ func produce(l *load.Load) error {
 	case "0":
 		config.Producer.RequiredAcks = sarama.NoResponse
 	}
+	if l.BatchBytes > 0 {
+		config.Producer.MaxMessageBytes = l.BatchBytes
+	}
 	producer, err := sarama.NewAsyncProducer(strings.Split(l.Bootstrap, ","), config)
 	if err != nil {
 		return err

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Rule, Used, lock};
-use crate::quota::bucket::{Nanos, Pace};
+use crate::quota::bucket::Nanos;
 
 impl Rule {
     /// The fullest keys, at most `most`: how much of the limit each has used, 1.0 for all of it, more with debt.
@@ -19,14 +19,13 @@ impl Rule {
 }
 
 impl Used {
-    /// How many units may come at once; `None` for slots.
-    pub fn at_once(&self) -> Option<u64> {
+    /// How many units may come at once, and how many of them are free; `None` for slots.
+    pub fn room(&self, now: Nanos) -> Option<(u64, u64)> {
         match self {
-            Self::Paced(Pace::Rate { units, per, burst }, _) => {
-                let in_a_second = u128::from(*units) * 1_000_000_000 / u128::from(*per).max(1);
-                Some(u64::try_from(in_a_second).unwrap_or(u64::MAX).max(*burst))
+            Self::Paced(pace, bucket) => {
+                let holds = pace.holds();
+                Some((holds, holds.saturating_sub(bucket.used(*pace, now))))
             }
-            Self::Paced(Pace::Fixed { count, .. } | Pace::Sliding { count, .. }, _) => Some(*count),
             Self::Slots(_) => None,
         }
     }
@@ -35,10 +34,7 @@ impl Used {
     pub fn fullness(&self, now: Nanos) -> Option<f64> {
         match self {
             Self::Paced(pace, bucket) => {
-                let holds = match *pace {
-                    Pace::Rate { burst, .. } => burst,
-                    Pace::Fixed { count, .. } | Pace::Sliding { count, .. } => count,
-                };
+                let holds = pace.holds();
                 #[allow(clippy::cast_precision_loss, reason = "a share, for eyes")]
                 let share = bucket.used(*pace, now) as f64 / holds.max(1) as f64;
                 Some(share)
