@@ -70,7 +70,7 @@ fn faults(way: &Way<'_>, library: Library, name: &str) -> Vec<String> {
 }
 
 /// Waits until the group of this name has a coordinator: while there is none some libraries log errors, as they may.
-fn has_coordinator(ground: &Ground, group: &str) {
+pub(crate) fn has_coordinator(ground: &Ground, group: &str) {
     let bootstrap = ground.cluster.internal();
     let consumer: BaseConsumer =
         ClientConfig::new().set("bootstrap.servers", bootstrap).set("group.id", group).create().unwrap();

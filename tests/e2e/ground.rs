@@ -166,15 +166,21 @@ impl Ground {
 
 /// Creates a topic on any cluster, from behind.
 pub(crate) fn create_on(cluster: &KafkaCluster, topic: NewTopic<'_>) {
+    create_all_on(cluster, &[topic]);
+}
+
+/// Creates topics on any cluster, from behind.
+pub(crate) fn create_all_on(cluster: &KafkaCluster, topics: &[NewTopic<'_>]) {
     let admin: AdminClient<DefaultClientContext> =
         ClientConfig::new().set("bootstrap.servers", cluster.internal()).create().unwrap();
-    let name = topic.name.to_owned();
-    let created = wait_for(admin.create_topics(&[topic], &AdminOptions::new())).unwrap();
+    let created = wait_for(admin.create_topics(topics, &AdminOptions::new())).unwrap();
     for result in created {
         result.unwrap();
     }
     for broker in cluster.internal().split(',') {
-        is_known_at(broker, &name);
+        for topic in topics {
+            is_known_at(broker, topic.name);
+        }
     }
 }
 

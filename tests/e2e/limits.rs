@@ -1,15 +1,29 @@
 //! Limits, as the client libraries that people use see them: everything arrives, late enough, without an error and without
 //! a rebalance.
 
+mod caller;
+mod crowd;
+mod doors;
+mod field;
+mod log;
+mod overrides;
+mod play;
+mod program;
+mod table;
+
 use std::thread;
 
+use testkit::place::{Breadth, breadth};
 use testkit::{Client, Gateway, GatewayConfig, Library, Load};
 
 use crate::ground::{ALICE, BINARY, Ground, Way, scenarios};
 
 scenarios! {
     both:;
-    full: no_library_trips_over_byte_rates, no_library_trips_over_held_requests;
+    full: no_library_trips_over_byte_rates, no_library_trips_over_held_requests, each_kind_by_each_key_is_kept_and_used,
+        two_hundred_connections_share_a_limit_and_a_neighbour_notices_nothing,
+        libraries_come_in_when_there_is_room, connections_come_at_their_rate,
+        the_closest_override_is_in_force;
     new:;
 }
 
@@ -75,4 +89,26 @@ fn no_library_trips_over_held_requests(ground: &Ground) {
          [[limit]]\nname = \"in-flight\"\nkind = \"concurrency\"\nby = [\"client_id\"]\nin_flight = 2\n",
     );
     load(ground, "held", &gateway, 300);
+}
+
+fn each_kind_by_each_key_is_kept_and_used(ground: &Ground) {
+    // Three rounds let every program meet every row.
+    let rounds = if breadth() == Breadth::Full { 3 } else { 1 };
+    (0..rounds).for_each(|round| play::table(ground, round));
+}
+
+fn two_hundred_connections_share_a_limit_and_a_neighbour_notices_nothing(ground: &Ground) {
+    crowd::crowds_and_their_neighbour(ground);
+}
+
+fn libraries_come_in_when_there_is_room(ground: &Ground) {
+    doors::libraries_come_in_when_there_is_room(ground);
+}
+
+fn connections_come_at_their_rate(ground: &Ground) {
+    doors::connections_come_at_their_rate(ground);
+}
+
+fn the_closest_override_is_in_force(ground: &Ground) {
+    overrides::the_closest_is_in_force(ground);
 }

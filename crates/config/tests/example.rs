@@ -53,7 +53,7 @@ fn the_example_checks_with_every_key_switched_on() {
 }
 
 /// Keys whose switched-off line shows an example, because their default is none or stands elsewhere.
-const NO_DEFAULT: [&str; 32] = [
+const NO_DEFAULT: [&str; 33] = [
     "users_file",
     "takeover",
     "node_addresses",

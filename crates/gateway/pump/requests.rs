@@ -2,6 +2,7 @@
 
 mod begin;
 mod changes;
+mod leave;
 mod limit;
 mod reject;
 
@@ -14,10 +15,8 @@ use self::begin::Begun;
 use self::limit::Heard;
 use self::reject::Rejected;
 use super::Pump;
-use super::mend::{Waited, Wrote};
 use crate::ended::{Ended, Side, Why};
 use crate::frames::HEAD_CUT;
-use crate::in_flight::Left;
 use crate::limits::Admission;
 use crate::pool::Intake;
 
@@ -238,78 +237,6 @@ impl Pump {
         *frame = Frame::Boundary;
         self.gathered(gathered, run.now).await?;
         self.session.limits.dealt_with();
-        Ok(Flow::On)
-    }
-
-    /// Sends the bytes that may go, and notes that their questions have left. What finds no broker in time is answered.
-    async fn send_on(&self, intake: &mut Intake) {
-        while !intake.ready().is_empty() {
-            let broker = match self.broker().await {
-                Waited::Broker(broker) if !self.sift.get() => broker,
-                Waited::Broker(_) | Waited::Answered => {
-                    self.sift(intake);
-                    continue;
-                }
-                Waited::GaveUp => {
-                    self.drop_ready(intake);
-                    continue;
-                }
-            };
-            match self.to_broker(&broker, intake.ready()).await {
-                Wrote::All => {
-                    let left = self.due.get() - intake.ready().len();
-                    intake.gone();
-                    self.due.set(left);
-                    self.rest.set(left);
-                    self.rest_is_owed.set(self.is_owed.get());
-                    let next = self.in_flight.next_name();
-                    let end = next - u64::from(left > 0 && self.is_owed.get());
-                    self.in_flight.sent(self.first_unsent.get(), end, Instant::now());
-                    self.first_unsent.set(end);
-                }
-                Wrote::Broke(n) => self.broke(intake, n),
-            }
-        }
-    }
-
-    /// Sends a frame that was gathered, whose question has this name, unless it is answered before.
-    async fn send_whole(&self, frame: &[u8], name: u64) {
-        while self.in_flight.with_asked(name, |_| ()).is_some() {
-            // Nothing else waits to leave.
-            self.sift.set(false);
-            let Waited::Broker(broker) = self.broker().await else { continue };
-            match self.to_broker(&broker, frame).await {
-                Wrote::All => {
-                    self.in_flight.sent(name, name + 1, Instant::now());
-                    break;
-                }
-                Wrote::Broke(n) if n == frame.len() => {
-                    self.in_flight.with_asked(name, |asked| asked.left = Left::Wholly);
-                    break;
-                }
-                Wrote::Broke(_) => {}
-            }
-        }
-        self.first_unsent.set(name + 1);
-    }
-
-    /// Takes out what is there of a frame that goes nowhere.
-    fn swallow(&self, frame: &mut Frame, intake: &mut Intake, now: Instant) -> Result<Flow, Ended> {
-        let Frame::Swallowing { left, heard } = frame else { return Ok(Flow::On) };
-        let n = intake.rest().len().min(*left);
-        if let Some(heard) = heard {
-            self.hear(heard, &intake.rest()[..n], now)?;
-        }
-        intake.take_out(n);
-        *left -= n;
-        if *left > 0 {
-            return Ok(Flow::More);
-        }
-        if let Some(heard) = heard {
-            self.heard(heard, now);
-        }
-        *frame = Frame::Boundary;
-        self.swallowed()?;
         Ok(Flow::On)
     }
 }

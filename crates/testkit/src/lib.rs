@@ -16,6 +16,7 @@ pub mod raw;
 pub mod redis;
 pub mod relay;
 pub mod scripted;
+pub mod stalls;
 pub mod steady;
 pub mod wait;
 pub mod witness;
@@ -31,6 +32,7 @@ pub use raw::RawClient;
 pub use redis::Redis;
 pub use relay::Relay;
 pub use scripted::{Reply, ScriptedBroker};
+pub use stalls::Stalls;
 pub use witness::Witness;
 
 /// The oldest Kafka that is supported.

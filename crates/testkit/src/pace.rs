@@ -37,17 +37,44 @@ impl Pace {
         Pace(self.0.iter().copied().filter(|went| (from..until).contains(&went.at)).collect())
     }
 
-    /// Units per second from the moment at which `from` units had gone to the one at which `to` had; `None` where there
-    /// are not so many.
-    pub fn rate(&self, from: f64, to: f64) -> Option<f64> {
+    /// How long on average a unit goes after the one that is so many before it, in seconds. Those whose counterpart is among
+    /// the first so many are left out: a first window may be cut. `None` where there are too few.
+    pub fn window_of(&self, count: f64) -> Option<f64> {
         let mut gone = 0.0;
-        let mut sums = self.0.iter().map(|went| {
-            gone += went.units;
-            (went.at, gone)
+        let sums: Vec<(f64, f64)> = (self.0.iter())
+            .map(|went| {
+                gone += went.units;
+                (went.at, gone)
+            })
+            .collect();
+        let mut before = sums.iter().peekable();
+        let (mut sum, mut units, mut last) = (0.0, 0.0, 0.0);
+        for (at, gone) in &sums {
+            // The first one up to which all is gone that was so much before.
+            while before.next_if(|(_, earlier)| *earlier < gone - count).is_some() {}
+            let (earlier, counterpart) = before.peek()?;
+            if *counterpart > count && gone - count > 0.0 {
+                sum += (at - earlier) * (gone - last);
+                units += gone - last;
+            }
+            last = *gone;
+        }
+        (units > 0.0).then(|| sum / units)
+    }
+
+    /// Units per second from the moment on, but not before `since`, at which so much was gone that a bucket from which
+    /// `rate` runs off would hold `full`, to the last. Where it never came to that, from `since` on.
+    pub fn rate_once_full(&self, rate: f64, full: f64, since: f64) -> Option<f64> {
+        let (mut level, mut before) = (0.0_f64, f64::NEG_INFINITY);
+        let place = self.0.iter().position(|went| {
+            level = (level - (went.at - before) * rate).max(0.0) + went.units;
+            before = went.at;
+            level >= full && went.at >= since
         });
-        let (begun, before) = sums.find(|(_, gone)| *gone >= from)?;
-        let (ended, after) = sums.find(|(_, gone)| *gone >= to)?;
-        Some((after - before) / (ended - begun))
+        let place = place.or_else(|| self.0.iter().position(|went| went.at >= since));
+        let (first, rest) = self.0.get(place?..)?.split_first()?;
+        let units: f64 = rest.iter().map(|went| went.units).sum();
+        Some(units / (rest.last()?.at - first.at))
     }
 
     /// The most by which any span of time, short or long, had more in it than a rate brings in that time.
@@ -109,9 +136,23 @@ mod tests {
         let burst = [0.0; 5];
         let steady = (1..=50).map(|n| f64::from(n) / 10.0);
         let pace = ones(burst.into_iter().chain(steady));
-        is(pace.rate(5.0, 45.0).unwrap(), 10.0);
         is(pace.units(), 55.0);
-        assert_eq!(pace.rate(5.0, 56.0), None);
+        is(pace.rate_once_full(10.0, 4.5, 1.0).unwrap(), 10.0);
+        is(pace.rate_once_full(10.0, 7.5, 0.05).unwrap(), 10.0);
+        is(ones((0..=55).map(|n| f64::from(n) / 11.0)).rate_once_full(10.0, 0.5, 0.0).unwrap(), 11.0);
+    }
+
+    #[test]
+    fn a_window_is_the_time_between_units_that_are_so_many_apart() {
+        // The first window was cut; then ten come at once every two seconds.
+        let lumps = [1.5, 2.0, 4.0, 6.0, 8.0].into_iter().flat_map(|at| [at; 10]);
+        is(ones(lumps).window_of(10.0).unwrap(), 2.0);
+        // One of them a little late is as much too early for the next.
+        let late = [1.5, 2.0, 4.3, 6.0, 8.0].into_iter().flat_map(|at| [at; 10]);
+        is(ones(late).window_of(10.0).unwrap(), 2.0);
+        let spread = (0..60).map(|n| f64::from(n) / 4.0);
+        is(ones(spread).window_of(10.0).unwrap(), 2.5);
+        assert_eq!(ones([0.0; 19]).window_of(10.0), None);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::thread;
 
 use anyhow::Result;
 use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Enough to move bulk, and small enough that what is looked for does meet the borders.
 const CHUNK: usize = 64 << 10;
@@ -42,7 +43,7 @@ pub struct Relay {
 struct Shared {
     over: AtomicBool,
     /// Those that are open, both sides of each.
-    connections: Mutex<BTreeMap<u64, [TcpStream; 2]>>,
+    connections: Mutex<BTreeMap<u64, [Arc<TcpStream>; 2]>>,
 }
 
 /// From where, and to which port.
@@ -60,6 +61,7 @@ impl Relay {
         source: Ipv4Addr,
         watch: impl Fn(u64) -> Eyes + Send + Sync + 'static,
     ) -> Result<Relay> {
+        allow_many_sockets()?;
         let shared = Arc::<Shared>::default();
         let next = Mutex::new(0..);
         let watch = Arc::new(move || {
@@ -134,11 +136,12 @@ fn relay(
 ) -> io::Result<()> {
     client.set_nodelay(true)?;
     peer.set_nodelay(true)?;
-    lock(&shared.connections).insert(number, [client.try_clone()?, peer.try_clone()?]);
-    let (from, to, shared) = (peer.try_clone()?, client.try_clone()?, Arc::clone(shared));
-    let forth = thread::spawn(move || flow(client, peer, eyes.asked));
+    let (client, peer) = (Arc::new(client), Arc::new(peer));
+    lock(&shared.connections).insert(number, [Arc::clone(&client), Arc::clone(&peer)]);
+    let (from, to, shared) = (Arc::clone(&peer), Arc::clone(&client), Arc::clone(shared));
+    let forth = thread::spawn(move || flow(&client, &peer, eyes.asked));
     thread::spawn(move || {
-        flow(from, to, eyes.answered);
+        flow(&from, &to, eyes.answered);
         // Whatever happened there, it is over.
         let _ = forth.join();
         lock(&shared.connections).remove(&number);
@@ -146,7 +149,7 @@ fn relay(
     Ok(())
 }
 
-fn flow(mut from: TcpStream, mut to: TcpStream, mut seen: Eye) {
+fn flow(mut from: &TcpStream, mut to: &TcpStream, mut seen: Eye) {
     let mut chunk = vec![0; CHUNK];
     // An error on either side ends this direction, and the peer sees an end.
     while let Ok(count) = from.read(&mut chunk) {
@@ -158,6 +161,12 @@ fn flow(mut from: TcpStream, mut to: TcpStream, mut seen: Eye) {
     }
     let _ = to.shutdown(Shutdown::Write);
     let _ = from.shutdown(Shutdown::Read);
+}
+
+/// Lets this process have as many sockets as it may: two for each connection are more than some machines begin with.
+fn allow_many_sockets() -> Result<()> {
+    let limit = getrlimit(Resource::Nofile);
+    Ok(setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })?)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

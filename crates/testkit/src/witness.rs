@@ -1,7 +1,7 @@
 //! A witness between a gateway and its brokers: what limits let through is seen where it arrives, whatever the gateway and
 //! the clients say of it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -15,6 +15,8 @@ use crate::relay::{Eyes, Relay};
 
 /// Size, API key, version, correlation id and the client id's length.
 const HEAD_BYTES: usize = 14;
+/// The client id under which a gateway asks questions of its own.
+const OF_GATEWAY: &str = "portcullis";
 /// Size and correlation id.
 const ANSWER_HEAD_BYTES: usize = 8;
 
@@ -62,8 +64,8 @@ impl Witness {
             nodes.insert(node, format!("127.0.0.1:{port}"));
         }
         let seen = Arc::<Mutex<Seen>>::default();
-        let notes = Arc::clone(&seen);
-        let relay = Relay::start(&pairs, Ipv4Addr::LOCALHOST, move |number| eyes(number, &notes))?;
+        let of_eyes = Arc::clone(&seen);
+        let relay = Relay::start(&pairs, Ipv4Addr::LOCALHOST, move |number| eyes(number, &of_eyes))?;
         Ok(Witness { nodes, seen, _relay: relay, _ports: ports })
     }
 
@@ -88,12 +90,36 @@ impl Witness {
         Pace::new(lock(&self.seen).passed.iter().filter_map(went))
     }
 
-    /// How fast the answers came, in bytes, to those requests that `of` picks.
-    pub fn answered_bytes(&self, of: impl Fn(&Passed) -> bool) -> Pace {
+    /// How fast the answers came, in bytes less so many of each, to those requests that `of` picks.
+    pub fn answered_bytes(&self, of: impl Fn(&Passed) -> bool, less: u64) -> Pace {
         let went = |passed: &Passed| {
-            passed.answer.filter(|_| of(passed)).map(|(at, bytes)| Went { at, units: whole(bytes) })
+            let answer = passed.answer.filter(|_| of(passed));
+            answer.map(|(at, bytes)| Went { at, units: whole(bytes.saturating_sub(less)) })
         };
         Pace::new(lock(&self.seen).passed.iter().filter_map(went))
+    }
+
+    /// The longest time that one of the connections with such requests took from what the gateway asked on it itself to the
+    /// first request of a client, in seconds: what was let go before waits for that.
+    pub fn longest_dial(&self, of: impl Fn(&Passed) -> bool) -> f64 {
+        let (mut dialled, mut took, mut picked) = (HashMap::new(), HashMap::new(), HashSet::new());
+        for passed in &lock(&self.seen).passed {
+            let dialled = *dialled.entry(passed.connection).or_insert(passed.at);
+            if &*passed.client_id != OF_GATEWAY {
+                took.entry(passed.connection).or_insert(passed.at - dialled);
+            }
+            if of(passed) {
+                picked.insert(passed.connection);
+            }
+        }
+        picked.iter().filter_map(|connection| took.get(connection)).copied().fold(0.0, f64::max)
+    }
+
+    /// The longest time that the answer to one of those requests took, in seconds.
+    pub fn longest_answer(&self, of: impl Fn(&Passed) -> bool) -> f64 {
+        let seen = lock(&self.seen);
+        let took = |passed: &Passed| passed.answer.map(|(at, _)| at - passed.at);
+        seen.passed.iter().filter(|passed| of(passed)).filter_map(took).fold(0.0, f64::max)
     }
 
     /// The most of those requests that were ever unanswered at once.
@@ -233,7 +259,8 @@ mod tests {
             [first.clone(), second.clone()].concat().chunks(size).for_each(|chunk| (eyes.asked)(chunk));
             answer.chunks(size).for_each(|chunk| (eyes.answered)(chunk));
             let passed = lock(&seen).passed.clone();
-            let [one, other] = passed.as_slice() else { panic!("{passed:?}") };
+            assert_eq!(passed.len(), 2);
+            let (one, other) = (&passed[0], &passed[1]);
             assert_eq!((one.connection, &*one.client_id, one.key), (3, "one", 0));
             assert_eq!((one.bytes, one.answer), (first.len() as u64, None));
             assert_eq!((&*other.client_id, other.key, other.bytes), ("", 1, second.len() as u64));
