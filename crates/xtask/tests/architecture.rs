@@ -34,6 +34,7 @@ fn missing(root: &Path, heading: &str) -> Option<String> {
     if let Some(owner) = owner
         && !has(format!("impl {owner} "))
         && !has(format!("impl {owner}<"))
+        && !has(format!("impl<'a> {owner}<"))
     {
         return Some(format!("no impl of {owner} in that module"));
     }
