@@ -58,6 +58,8 @@ pub struct Session {
     privilege: Cell<Privilege>,
     software: RefCell<Rc<Software>>,
     promised: RefCell<Option<Arc<Offer>>>,
+    /// What the client was told, which it goes by.
+    told: RefCell<Option<Arc<Offer>>>,
     served: RefCell<Option<Served>>,
     /// When it leaves a broker that is drained.
     pub parting: Parting,
@@ -79,6 +81,7 @@ impl Session {
             principal: RefCell::new(anonymous),
             software: RefCell::new(Rc::new(own_software())),
             promised: RefCell::new(None),
+            told: RefCell::new(None),
             served: RefCell::new(None),
             parting: Parting::default(),
             gateway,
@@ -144,6 +147,7 @@ impl Session {
     }
 
     pub(crate) fn promise(&self, offer: Arc<Offer>) {
+        *self.told.borrow_mut() = Some(Arc::clone(&offer));
         *self.promised.borrow_mut() = Some(offer);
     }
 
@@ -171,7 +175,7 @@ impl Session {
             }
         }
         if let (true, Some(topology)) = (is_narrower, self.place.cluster.topology()) {
-            self.promise(Arc::clone(&topology.offer));
+            *self.promised.borrow_mut() = Some(Arc::clone(&topology.offer));
         }
         Ok(())
     }

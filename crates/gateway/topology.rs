@@ -5,9 +5,10 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use policy::versions::{has_transactions_v2, hide_transactions_v2};
 use tokio::task::JoinSet;
 use wire::versions::Offered;
 use wire::{NodeId, Upstream};
@@ -55,6 +56,8 @@ pub struct Look {
     gateway: Arc<Gateway>,
     workers: Arc<Workers>,
     probes: BTreeMap<NodeId, Probe>,
+    /// What clients were told to be offered.
+    offers: Vec<Weak<Offer>>,
     /// Every broker ever seen.
     seen: BTreeMap<NodeId, Seen>,
     /// What was logged last of each node: a line is a change.
@@ -70,6 +73,7 @@ pub async fn keep(cluster: Arc<Cluster>, gateway: Arc<Gateway>, workers: Arc<Wor
         gateway,
         workers,
         probes: BTreeMap::new(),
+        offers: Vec::new(),
         seen: BTreeMap::new(),
         told: BTreeMap::new(),
         portless: BTreeSet::new(),
@@ -168,10 +172,20 @@ impl Look {
     }
 
     /// The prepared offer, the last one again where nothing changed.
-    fn offer(&self, offered: Offered) -> Arc<Offer> {
+    fn offer(&mut self, mut offered: Offered) -> Arc<Offer> {
+        // Connections outlive upgrades of brokers, and the offers that they were told live as long.
+        self.offers.retain(|offer| offer.strong_count() > 0);
+        let told = self.offers.iter().filter_map(Weak::upgrade);
+        if told.into_iter().any(|offer| !has_transactions_v2(&offer.offered.ranges)) {
+            hide_transactions_v2(&mut offered.finalized);
+        }
         match self.cluster.topology() {
             Some(last) if last.offer.offered == offered => Arc::clone(&last.offer),
-            _ => Arc::new(Offer::new(offered)),
+            _ => {
+                let offer = Arc::new(Offer::new(offered));
+                self.offers.push(Arc::downgrade(&offer));
+                offer
+            }
         }
     }
 

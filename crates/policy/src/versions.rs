@@ -35,9 +35,8 @@ pub fn offer(brokers: &[&Offered]) -> Offered {
     }
     let freshest = brokers.iter().max_by_key(|broker| broker.finalized_epoch);
     let mut finalized = freshest.map(|broker| broker.finalized.clone()).unwrap_or_default();
-    let has_v2 = TRANSACTIONS_V2.iter().all(|(api, version)| ranges.allows(*api, *version));
-    if !has_v2 {
-        finalized.retain(|feature| feature.name != TRANSACTION_VERSION || feature.max < 2);
+    if !has_transactions_v2(&ranges) {
+        hide_transactions_v2(&mut finalized);
     }
     Offered {
         ranges,
@@ -46,6 +45,17 @@ pub fn offer(brokers: &[&Offered]) -> Offered {
         finalized,
         zk_migration_ready: !brokers.is_empty() && brokers.iter().all(|broker| broker.zk_migration_ready),
     }
+}
+
+/// Whether the versions are there that transactions of version 2 (KIP-890) need.
+pub fn has_transactions_v2(ranges: &ApiRanges) -> bool {
+    TRANSACTIONS_V2.iter().all(|(api, version)| ranges.allows(*api, *version))
+}
+
+/// Tells nobody that transactions of version 2 are in force. A client takes the news from one connection for all of them: it
+/// must not hear it as long as it has any whose versions lack them.
+pub fn hide_transactions_v2(finalized: &mut Vec<Feature>) {
+    finalized.retain(|feature| feature.name != TRANSACTION_VERSION || feature.max < 2);
 }
 
 /// What the table and all brokers have in common of one API.
