@@ -123,7 +123,8 @@ pub(super) fn crowds_and_their_neighbour(ground: &Ground) {
 /// Something to read.
 fn fill(player: &Player, leaders: &[i32]) {
     let places: Vec<(i32, i32)> = (0..).zip(leaders.iter().copied()).collect();
-    let batch = caller::batch(1, 900);
+    // Two hundred of them are less than what may be read at once.
+    let batch = caller::batch(1, 300);
     caller::all(places.into_iter().map(|(partition, node)| {
         let question = Question::produce("filler", &player.topic, partition, &batch);
         let player = player.clone();
