@@ -28,6 +28,7 @@ use policy::quota::{Handle, Nanos, Rules, Waiter, Who};
 use wire::Api;
 
 use crate::conn::Session;
+use crate::topics::TopicId;
 
 pub use charge::Request;
 use charge::observed;
@@ -61,6 +62,8 @@ pub struct Limits {
     pub pause: Pause,
     /// Whether the request at hand has been charged: it may take several looks until its head is complete.
     admitted: Cell<bool>,
+    /// Whether it has waited for a topic's name.
+    awaited_name: Cell<bool>,
     /// Whose slots the request at hand has to hold, and how many of them it holds already,
     slots: RefCell<Option<Rc<Charged>>>,
     held: Cell<usize>,
@@ -77,6 +80,8 @@ pub enum Admission {
     More,
     /// Nothing is to be taken from the client before then: it is asked about again.
     Paused(Instant),
+    /// The name of this topic has to be known first: it is asked about again.
+    Unnamed(TopicId),
     /// It may go.
     Go,
     /// It may go once it has its slots.
@@ -106,6 +111,7 @@ impl Limits {
             names: RefCell::default(),
             pause: Pause::default(),
             admitted: Cell::new(false),
+            awaited_name: Cell::new(false),
             slots: RefCell::default(),
             held: Cell::new(0),
             in_flight: RefCell::default(),
@@ -194,6 +200,7 @@ impl Limits {
     /// flight, or nobody answers it.
     pub fn begun(&self, is_gathered: bool) {
         self.admitted.set(false);
+        self.awaited_name.set(false);
         self.pause.waited.set(Duration::ZERO);
         if !is_gathered {
             self.dealt_with();

@@ -1,7 +1,9 @@
 //! Names of topics by their ids, asked of the brokers as ids are met.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::sync::Notify;
@@ -11,6 +13,9 @@ pub type TopicId = [u8; 16];
 
 /// Names that are kept; with more, all are forgotten and asked for again.
 const KEPT_MAX: usize = 100_000;
+
+/// How long a request waits for the name of a topic that a limit may be for: the brokers are asked at once.
+const LEARN_MAX: Duration = Duration::from_millis(500);
 
 /// Ids that are asked for at once; clients can make ids up.
 pub const ASKED_MAX: usize = 1_000;
@@ -22,6 +27,8 @@ pub struct Topics {
     unknown: Mutex<BTreeSet<TopicId>>,
     /// Wakes who asks.
     pub asked: Notify,
+    /// Wakes those who wait for names.
+    learned: Notify,
 }
 
 impl Topics {
@@ -35,6 +42,28 @@ impl Topics {
             self.asked.notify_one();
         }
         None
+    }
+
+    /// Whether the name is known, or that there is none.
+    pub fn is_known(&self, id: TopicId) -> bool {
+        self.names.load().contains_key(&id)
+    }
+
+    /// Waits until that is known, at most [`LEARN_MAX`].
+    pub async fn until_known(&self, id: TopicId) {
+        let known = async {
+            loop {
+                let mut learned = pin!(self.learned.notified());
+                // From here on no name is missed.
+                learned.as_mut().enable();
+                if self.is_known(id) {
+                    return;
+                }
+                learned.await;
+            }
+        };
+        // What is not known by then passes.
+        let _ = tokio::time::timeout(LEARN_MAX, known).await;
     }
 
     /// The ids that are to be asked for.
@@ -51,6 +80,7 @@ impl Topics {
         }
         names.extend(learned);
         self.names.store(Arc::new(names));
+        self.learned.notify_waiters();
     }
 
     /// Forgets for which ids there was no topic: it may have been made meanwhile.
@@ -70,6 +100,9 @@ impl Topics {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::time::Instant;
+
     use super::*;
 
     #[test]
@@ -84,5 +117,23 @@ mod tests {
         assert!(topics.take_unknown().is_empty());
         topics.forget_missing();
         assert_eq!((topics.name(missing), topics.take_unknown()), (None, vec![missing]));
+    }
+
+    #[test]
+    fn who_waits_for_a_name_goes_when_it_is_learned_and_not_without_end() {
+        let topics = Topics::default();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let (known, other) = ([1; 16], [2; 16]);
+        let teach = async {
+            topics.learn([(other, None)]);
+            tokio::task::yield_now().await;
+            topics.learn([(known, Some(Arc::from("orders")))]);
+        };
+        let begun = Instant::now();
+        runtime.block_on(async { tokio::join!(topics.until_known(known), teach) });
+        assert_eq!(topics.name(known).as_deref(), Some("orders"));
+        assert!(begun.elapsed() < LEARN_MAX);
+        runtime.block_on(topics.until_known([3; 16]));
+        assert!(begun.elapsed() >= LEARN_MAX);
     }
 }

@@ -62,6 +62,9 @@ impl Limits {
         let expected = match request.body {
             None => Expected::default(),
             Some(body) => match self.glance(body, session, now) {
+                Some(Expected { unnamed: Some(topic), .. }) if !self.awaited_name.replace(true) => {
+                    return Admission::Unnamed(topic);
+                }
                 Some(expected) => expected,
                 None => return Admission::More,
             },

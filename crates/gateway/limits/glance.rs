@@ -11,6 +11,7 @@ use super::Limits;
 use super::ahead::Heard;
 use super::names::Name;
 use crate::conn::Session;
+use crate::topics::TopicId;
 
 /// What is there of a Produce request.
 #[derive(Clone, Copy)]
@@ -29,6 +30,8 @@ pub(super) struct Expected {
     pub(super) topics: Vec<Heard>,
     /// Records of all topics.
     pub(super) records: u64,
+    /// A topic whose name is not known yet.
+    pub(super) unnamed: Option<TopicId>,
 }
 
 struct Glance<'a> {
@@ -64,7 +67,14 @@ impl Visit for Glance<'_> {
         let of = |name: &str| self.limits.of_name(Api::Produce, Name::Topic(name), self.session, self.now);
         let handles = match topic {
             Topic::Name(name) => std::str::from_utf8(name).ok().map(of),
-            Topic::Id(id) => self.session.place.cluster.topics.name(id).map(|name| of(&name)),
+            Topic::Id(id) => {
+                let topics = &self.session.place.cluster.topics;
+                let name = topics.name(id);
+                if name.is_none() && !topics.is_known(id) {
+                    self.expected.unnamed = Some(id);
+                }
+                name.map(|name| of(&name))
+            }
         };
         let handles = handles.unwrap_or_else(|| <[Handle; 0]>::default().into());
         self.expected.topics.push(Heard { handles, bytes: 0, records: 0 });

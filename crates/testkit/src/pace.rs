@@ -103,6 +103,13 @@ impl Pace {
         most
     }
 
+    /// The most that went in a window of so many seconds, windows beginning at multiples, without what went in the first
+    /// `skipped` seconds of it.
+    pub fn most_in_windows(&self, seconds: f64, skipped: f64) -> f64 {
+        let counts = |went: &&Went| went.at.rem_euclid(seconds) >= skipped;
+        Pace(self.0.iter().filter(counts).copied().collect()).windows(seconds).into_iter().fold(0.0, f64::max)
+    }
+
     /// What went in each window of so many seconds, from the first to the last that has any. Windows begin at multiples.
     pub fn windows(&self, seconds: f64) -> Vec<f64> {
         let Some((first, last)) = self.span() else { return Vec::new() };
@@ -171,5 +178,6 @@ mod tests {
         let pace = ones([0.8, 0.9, 1.1, 1.2, 3.5]);
         is(pace.most_in(1.0), 4.0);
         assert_eq!(pace.windows(1.0), [2.0, 2.0, 0.0, 1.0]);
+        is(ones([0.8, 0.9, 1.01, 1.02, 1.7, 1.8]).most_in_windows(1.0, 0.1), 2.0);
     }
 }

@@ -123,7 +123,8 @@ pub(super) fn crowds_and_their_neighbour(ground: &Ground) {
 /// Something to read.
 fn fill(player: &Player, leaders: &[i32]) {
     let places: Vec<(i32, i32)> = (0..).zip(leaders.iter().copied()).collect();
-    let batch = caller::batch(1, 900);
+    // Two hundred of them are less than what may be read at once.
+    let batch = caller::batch(1, 300);
     caller::all(places.into_iter().map(|(partition, node)| {
         let question = Question::produce("filler", &player.topic, partition, &batch);
         let player = player.clone();
@@ -203,7 +204,8 @@ impl Crowd {
         };
         let pace = pace.within(0.0, until);
         let stalls = &field.stalls;
-        let stalled = Stalled { longest: stalls.longest(since, until), lost: stalls.sum(since, until, 1.0) };
+        let longest = stalls.longest(since, until).max(field.witness.longest_dial(is_of));
+        let stalled = Stalled { longest, lost: stalls.sum(since, until, 1.0) };
         let mut faults = self.case.faults(&pace, since, &stalled);
         let mut shares = std::collections::BTreeMap::new();
         for passed in field.witness.passed().iter().filter(|passed| is_of(passed)) {

@@ -285,16 +285,17 @@ impl Case {
             Allows::Window { count, seconds } => (f64::from(count) / f64::from(seconds), f64::from(count)),
             Allows::AtOnce(_) => return faults,
         };
+        let held_up = HELD_UP_SECONDS + stalled.longest;
         let most = match self.kind {
-            // Of two windows one may have its units at its end, and the next one at its beginning.
-            Kind::Windows(Windows::Fixed, _) => pace.windows(burst / rate).into_iter().fold(0.0, f64::max),
+            // What comes at the beginning of a window may have been held up, and be the last one's.
+            Kind::Windows(Windows::Fixed, _) => pace.most_in_windows(burst / rate, held_up),
             Kind::Windows(Windows::Sliding, _)
             | Kind::LeakyBucket
             | Kind::Concurrency
             | Kind::ProduceBytes
             | Kind::FetchBytes => pace.excess(rate),
         };
-        if most > burst + rate * (HELD_UP_SECONDS + stalled.longest) {
+        if most > burst + rate * held_up {
             faults.push(format!("{most} where {burst} may come at once"));
         }
         let busy = pace.within(busy_since, f64::INFINITY);

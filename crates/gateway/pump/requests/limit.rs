@@ -84,6 +84,12 @@ impl Pump {
                 self.stand(intake, run, until).await?;
                 return Ok(Some(Flow::On));
             }
+            Admission::Unnamed(topic) => {
+                self.send_on(intake, run).await?;
+                self.session.place.cluster.topics.until_known(topic).await;
+                run.now = Instant::now();
+                return Ok(Some(Flow::On));
+            }
             Admission::Go | Admission::WithSlots => {}
             Admission::At(until) => self.stand(intake, run, until).await?,
             Admission::Reject(wait) => self.rejecting.set(Some(wait)),
