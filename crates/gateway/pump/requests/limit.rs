@@ -85,7 +85,7 @@ impl Pump {
                 return Ok(Some(Flow::On));
             }
             Admission::Unnamed(topic) => {
-                self.send_on(intake, run).await?;
+                self.send_on(intake).await;
                 self.session.place.cluster.topics.until_known(topic).await;
                 run.now = Instant::now();
                 return Ok(Some(Flow::On));
