@@ -152,7 +152,7 @@ fn answer(node: i32, request: &Request, script: &Mutex<Script>) -> Reply {
         }
         bytes::HEARTBEAT if request.frame.ends_with(b"slow") => {
             let answer = Bytes::default().i32(8).raw(request.correlation()).i32(node).0;
-            Reply::Slowly(vec![answer], Duration::from_millis(2500))
+            Reply::Slowly(vec![answer], Duration::from_millis(1500))
         }
         _ => usual(request),
     }
