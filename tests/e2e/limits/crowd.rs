@@ -18,8 +18,8 @@ use crate::ground::{Ground, create_all_on};
 
 /// Connections of each principal.
 const CONNECTIONS: usize = 200;
-/// How long they are watched, once all of them have begun.
-const BUSY: Duration = Duration::from_secs(10);
+/// How long they are watched, once all of them have begun: so long that what one of them may be ahead is little of it.
+const BUSY: Duration = Duration::from_secs(20);
 /// How long the neighbour is watched without them.
 const ALONE: Duration = Duration::from_secs(3);
 /// What delays nobody notices.

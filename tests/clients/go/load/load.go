@@ -179,6 +179,13 @@ func (l *Load) Leave() {
 	l.leaving = true
 }
 
+// IsLeaving tells whether Leave was called.
+func (l *Load) IsLeaving() bool {
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	return l.leaving
+}
+
 // Left is how much of the deadline is left.
 func (l *Load) Left() time.Duration {
 	return time.Until(l.begun.Add(l.deadline))
