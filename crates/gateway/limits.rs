@@ -49,7 +49,7 @@ pub struct Limits {
     asks_client_id: Cell<bool>,
     /// Whether any looks at groups, at topics or records.
     asks_groups: Cell<bool>,
-    /// Whether the request at hand was paid for by what was taken in advance.
+    /// Whether the request at hand, with its answer, was paid for by what was taken in advance.
     pub has_plenty: Cell<bool>,
     listens: Cell<bool>,
     /// The moment that was asked for last, as limits count it.
@@ -217,17 +217,10 @@ impl Limits {
         Some(until.saturating_duration_since(now)).filter(|rest| !rest.is_zero())
     }
 
-    /// What `look` says of the buckets of an API, if they were found before.
-    #[allow(clippy::inline_always, reason = "every request and every answer comes by here")]
-    #[inline(always)]
-    fn known<T>(&self, api: Api, look: impl FnOnce(&Charged) -> T) -> Option<T> {
-        self.by_api.borrow().iter().find(|charged| charged.api == api).map(|charged| look(charged))
-    }
-
     /// The buckets of an API, found the first time.
     #[inline]
     fn charged(&self, api: Api, session: &Session, now: Instant) -> Rc<Charged> {
-        if let Some(known) = self.by_api.borrow().iter().find(|charged| charged.api == api) {
+        if let Some(known) = known(&self.by_api.borrow(), api) {
             return Rc::clone(known);
         }
         self.find(api, session, now)
@@ -336,6 +329,13 @@ impl Drop for Limits {
         }
         self.leave();
     }
+}
+
+/// The buckets of an API, if they were found before.
+#[allow(clippy::inline_always, reason = "every request and every answer comes by here")]
+#[inline(always)]
+fn known(by_api: &[Rc<Charged>], api: Api) -> Option<&Rc<Charged>> {
+    by_api.iter().find(|charged| charged.api == api)
 }
 
 /// Whom a request of this API is from; `None` for the connection itself.

@@ -12,7 +12,7 @@ use wire::Api;
 use super::ahead::owed;
 use super::glance::{Body, Expected};
 use super::names::Name;
-use super::{Admission, Limits, nanos};
+use super::{Admission, Limits, known, nanos};
 use crate::conn::Session;
 
 /// A request as limits see it before it goes on.
@@ -38,7 +38,11 @@ impl Limits {
         if self.pause.until().is_some() || self.asks_client_id.get() && !is_by_the_same {
             return false;
         }
-        let passes = self.known(api, |charged| charged.passes(size as u64, self.at(now))).unwrap_or(false);
+        let by_api = self.by_api.borrow();
+        let passes = match known(&by_api, api) {
+            Some(charged) => charged.passes(size as u64, self.at(now)),
+            None => false,
+        };
         self.admitted.set(passes);
         self.has_plenty.set(passes);
         passes
@@ -48,11 +52,19 @@ impl Limits {
     #[allow(clippy::inline_always, reason = "every answer comes by here, and only from one place")]
     #[inline(always)]
     pub fn pass_back(&self, api: Api, size: usize, now: Instant) -> bool {
-        self.is_off()
-            || self.pause.until().is_none()
-                && (!api.brings_records()
-                    || self.known(api, |charged| charged.passes_back(size as u64, self.at(now)))
-                        == Some(true))
+        if self.is_off() {
+            return true;
+        }
+        if self.pause.until().is_some() {
+            return false;
+        }
+        if !api.brings_records() {
+            return true;
+        }
+        match known(&self.by_api.borrow(), api) {
+            Some(charged) => charged.passes_back(size as u64, self.at(now)),
+            None => false,
+        }
     }
 
     /// Charges a request before it goes on, and says when it may.
@@ -95,7 +107,8 @@ impl Limits {
                 self.charge(handle, request.size as u64, now);
             }
         }
-        if charged.meters || charged.takes_fetched || charged.mutates {
+        self.has_plenty.set(charged.only_pays && charged.has_plenty(at));
+        if !self.has_plenty.get() && (charged.meters || charged.takes_fetched || charged.mutates) {
             wait = wait.max(charged.take_ahead(&expected, at));
         }
         if let Some(group) = request.group {

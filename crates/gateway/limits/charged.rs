@@ -99,7 +99,8 @@ impl Charged {
     }
 
     /// Pays for a request of `size` bytes out of what was taken in advance, or takes nothing and says no.
-    #[inline]
+    #[allow(clippy::inline_always, reason = "it has one caller, by which all comes")]
+    #[inline(always)]
     pub(super) fn passes(&self, size: u64, now: Nanos) -> bool {
         let passes = self.only_pays
             && self.requests.covers(1, now)
@@ -113,9 +114,25 @@ impl Charged {
     }
 
     /// Pays for an answer of `size` bytes out of what was taken in advance, or takes nothing and says no.
-    #[inline]
+    #[allow(clippy::inline_always, reason = "it has one caller, by which all comes")]
+    #[inline(always)]
     pub(super) fn passes_back(&self, size: u64, now: Nanos) -> bool {
         self.fetched.pays(size, now)
+    }
+
+    /// Whether nobody need be told how much to ask for. What was taken in advance for that is added to before it ends.
+    pub(super) fn has_plenty(self: &Rc<Self>, now: Nanos) -> bool {
+        let lease = &self.fetched;
+        if lease.covers(PLENTY, now) {
+            return true;
+        }
+        if lease.size() < 4 * PLENTY {
+            return false;
+        }
+        if lease.renew(&self.buckets(Measure::FetchBytes), 0, BYTES_LENT_MAX, now) {
+            self.is_to_be_swept();
+        }
+        lease.covers(PLENTY, now)
     }
 
     /// Pays for `cost` units out of what was taken in advance. Where it says no, all buckets have to be looked at.

@@ -155,10 +155,11 @@ impl Pump {
     /// here: clients expect an answer within that time, some of them even a heartbeat's. False where more bytes are needed.
     pub(super) fn cap_fetch(&self, api: Api, version: i16, body: &mut [u8], now: Instant) -> bool {
         let limits = &self.session.limits;
-        if api != Api::Fetch || limits.is_off() || limits.has_plenty.get() {
+        if api != Api::Fetch || limits.is_off() {
             return true;
         }
-        let max = limits.fetch_bytes_max(&self.session, now);
+        let has_plenty = limits.has_plenty.get();
+        let max = if has_plenty { None } else { limits.fetch_bytes_max(&self.session, now) };
         if max.is_some_and(|max| request::cap_fetch_bytes(version, body, max) == Capped::NeedMore) {
             return false;
         }

@@ -78,6 +78,11 @@ impl Lease {
         self.left.get()
     }
 
+    /// Units that it began with.
+    pub fn size(&self) -> u64 {
+        self.size.get()
+    }
+
     /// Takes `cost` units of all `buckets`, and more in advance, at most `most` in all, if those who came before suggest that
     /// more are coming. Where it says no, nothing was taken: to be paid for then is the cost alone.
     pub fn renew<'a>(

@@ -57,8 +57,10 @@ fn per_request(
     sink: SocketAddr,
 ) -> Result<f64> {
     let place = Place::new(programs, sink, limits)?;
-    let counts: PathBuf = programs.output.join("callgrind.out");
-    let log = programs.output.join("callgrind.log");
+    // Where they stay, for who wants to see what costs so much: the load of many is the last of them.
+    let name = format!("callgrind.{}.{limits}", work.name);
+    let counts: PathBuf = programs.output.join(format!("{name}.out"));
+    let log = programs.output.join(format!("{name}.log"));
     let mut command = Command::new("valgrind");
     command.arg("--tool=callgrind").arg(format!("--callgrind-out-file={}", counts.display()));
     command.arg(programs.ours("portcullis").get_program()).arg("run").arg(&place.file);
