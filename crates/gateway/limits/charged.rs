@@ -117,7 +117,8 @@ impl Charged {
     #[allow(clippy::inline_always, reason = "it has one caller, by which all comes")]
     #[inline(always)]
     pub(super) fn passes_back(&self, size: u64, now: Nanos) -> bool {
-        self.fetched.pays(size, now)
+        // Who was told how much to ask for is told anew after what that brought.
+        !self.portion.is_set() && self.fetched.pays(size, now)
     }
 
     /// Whether nobody need be told how much to ask for. What was taken in advance for that is added to before it ends.

@@ -32,6 +32,11 @@ impl Portion {
         self.brought.get().unwrap_or(0)
     }
 
+    /// Whether the answer to come is to a request that had its portion.
+    pub(super) fn is_set(&self) -> bool {
+        self.is_set.get()
+    }
+
     /// An answer came.
     pub(super) fn brought(&self, bytes: u64) {
         self.brought.set(Some(bytes));

@@ -106,6 +106,20 @@ fn a_fetch_that_has_waited_waits_so_much_less_at_the_broker() {
 }
 
 #[test]
+fn a_fetch_asks_for_all_once_its_topics_are_known_to_be_unlimited() {
+    let setup = "[[limit]]\nname = \"bytes\"\nkind = \"bytes\"\nmatch = { topic = [\"other\"] }\nfetch_rate = \"64KiB/s\"\n";
+    let watched = Watched::new(&Setup { more: setup, ..Setup::default() }, |request| {
+        let is_fetch = request.key() == Api::Fetch.key();
+        is_fetch.then(|| Reply::Frame(fetched(request.correlation(), 1 << 10)))
+    });
+    let mut client = watched.client();
+    for (correlation, most) in [(1000, 4 << 10), (1001, 1 << 20), (1002, 1 << 20)] {
+        client.ask(&fetch(correlation, 100, 1 << 20)).unwrap();
+        assert_eq!(asked(&watched, correlation).1, most, "{correlation}");
+    }
+}
+
+#[test]
 fn a_fetch_asks_for_a_portion_of_what_its_limit_has() {
     let setup = "[[limit]]\nname = \"bytes\"\nkind = \"bytes\"\nfetch_rate = \"64KiB/s\"\n";
     let watched = Watched::new(&Setup { more: setup, ..Setup::default() }, |request| {
