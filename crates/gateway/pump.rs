@@ -8,6 +8,7 @@ mod judge;
 mod mend;
 mod requests;
 mod responses;
+mod silence;
 mod watch;
 
 use std::cell::{Cell, RefCell};
@@ -59,6 +60,8 @@ pub struct Pump {
     is_swallowing: Cell<bool>,
     /// When bytes last moved in either direction.
     moved_at: Cell<Instant>,
+    /// When the broker was last heard, or could not be heard for want of a client that reads.
+    heard_at: Cell<Instant>,
     /// Since when a peer has taken none of the bytes held for it.
     stalled: [Cell<Option<Instant>>; 2],
     /// Set once: no further request is taken, what is owed is answered, then the end with this reason.
@@ -120,6 +123,7 @@ impl Pump {
             cut: Cell::new(false),
             is_swallowing: Cell::new(false),
             moved_at: Cell::new(Instant::now()),
+            heard_at: Cell::new(Instant::now()),
             stalled: [Cell::new(None), Cell::new(None)],
             draining: Cell::new(None),
             rejecting: Cell::new(None),
@@ -237,6 +241,7 @@ impl Pump {
             if stalled.get().is_some() {
                 stalled.set(None);
                 self.moved_at.set(Instant::now());
+                self.heard_at.set(Instant::now());
             }
             bytes = &bytes[n..];
         }

@@ -13,7 +13,7 @@ use crate::bytes::{self, Bytes, FETCH, HEARTBEAT, PRODUCE};
 use crate::stage::{LIMIT, Setup, Stage, is_well, usual};
 
 const NOT_LEADER: i16 = 6;
-const TIMED_OUT: i16 = 7;
+pub(crate) const TIMED_OUT: i16 = 7;
 const NOT_COORDINATOR: i16 = 16;
 
 /// A broker that does `first` to the first request of this API that clients send, and after that what is usual.
@@ -26,7 +26,7 @@ fn once(key: i16, first: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> 
 }
 
 /// A Produce v9 of these partitions of `orders`, with so many bytes of records each.
-fn produce(correlation: i32, acks: i16, partitions: &[i32], records: usize) -> Vec<u8> {
+pub(crate) fn produce(correlation: i32, acks: i16, partitions: &[i32], records: usize) -> Vec<u8> {
     let mut topic = Bytes::default().uvarint(2).compact("orders").uvarint(partitions.len() + 1);
     for partition in partitions {
         topic = topic.i32(*partition).compact(vec![7; records]).uvarint(0);
@@ -36,7 +36,7 @@ fn produce(correlation: i32, acks: i16, partitions: &[i32], records: usize) -> V
 
 /// The codes by partition in an answer to such a request, which must name them all and nothing else.
 #[track_caller]
-fn codes(answer: &[u8], correlation: i32, partitions: &[i32]) -> Vec<i16> {
+pub(crate) fn codes(answer: &[u8], correlation: i32, partitions: &[i32]) -> Vec<i16> {
     let mut front = Bytes::default().i32(correlation).uvarint(0).uvarint(2).compact("orders");
     front = front.uvarint(partitions.len() + 1);
     let rest = answer.strip_prefix(front.0.as_slice());
@@ -53,7 +53,7 @@ fn codes(answer: &[u8], correlation: i32, partitions: &[i32]) -> Vec<i16> {
     codes
 }
 
-fn heartbeat_answer(correlation: i32) -> Vec<u8> {
+pub(crate) fn heartbeat_answer(correlation: i32) -> Vec<u8> {
     Bytes::default().i32(correlation).raw(b"body").0
 }
 

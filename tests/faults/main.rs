@@ -13,6 +13,7 @@ mod head;
 mod limits;
 mod login;
 mod memory;
+mod silent;
 mod stage;
 mod storm;
 mod streaming;

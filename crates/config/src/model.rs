@@ -110,6 +110,8 @@ pub struct Cluster {
     pub dial_timeout: Duration,
     /// How long a client is held while its broker, or the first topology, is not there.
     pub hold: Duration,
+    /// How long a broker may owe an answer in silence, beyond what the request itself allows it.
+    pub answer_timeout: Duration,
     /// Not empty.
     pub listeners: Vec<Arc<Listener>>,
 }

@@ -160,6 +160,7 @@ impl Pump {
     ) -> Result<(), Ended> {
         let now = Instant::now();
         self.moved_at.set(now);
+        self.heard_at.set(now);
         loop {
             let flow = match frame {
                 Frame::Passing { .. } | Frame::Walking { .. } | Frame::Tail { .. } => {

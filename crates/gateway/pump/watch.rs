@@ -39,6 +39,7 @@ impl Pump {
                 // A refused login has begun the drain.
                 drain_ends = Some(now + self.session.gateway.live().model.drain.reload);
             }
+            self.lose_if_silent(now);
             let next = match self.next_look(now, drain_ends) {
                 Ok(next) => {
                     lets_go_at.filter(|_| drain_ends.is_none()).map_or(next, |at| next.min(until(at, now)))
@@ -108,6 +109,7 @@ impl Pump {
         if let (None, Some(moment)) = (drain_ends, self.leaves_at(now)) {
             until(moment);
         }
+        until(self.silence_look(now));
         until(now + listener.stall_timeout);
         for (towards, side) in [(Towards::Client, Side::Client), (Towards::Broker, Side::Broker)] {
             let stalled = self.stalled[towards as usize].get();

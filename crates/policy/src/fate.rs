@@ -15,7 +15,7 @@ use wire::api::Api;
 use wire::error::code;
 
 pub use asked::Asked;
-pub use deadline::deadline;
+pub use deadline::{allowed, deadline};
 use table::{Effect, row};
 
 /// How much of the request the broker has got.

@@ -45,6 +45,7 @@ fn read(
     let refresh = section.time("refresh", "5s", ["100ms", "1h"]);
     let dial_timeout = section.time("dial_timeout", "3s", ["10ms", "5m"]);
     let hold = section.time("hold", "5s", ["0s", "5m"]);
+    let answer_timeout = section.time("answer_timeout", "30s", ["100ms", "1h"]);
     let known_ids: Vec<i32> = node_addresses.keys().copied().collect();
     let mut listeners = Vec::new();
     for listener in section.sections("listener", "[[cluster.listener]]") {
@@ -74,6 +75,7 @@ fn read(
         refresh,
         dial_timeout,
         hold,
+        answer_timeout,
         listeners: listeners.iter().map(|draft| Arc::new(draft.listener.clone())).collect(),
     };
     Draft { cluster, listeners }

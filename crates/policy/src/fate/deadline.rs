@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use wire::Malformed;
-use wire::api::Api;
+use wire::api::{Api, Class};
 use wire::reader::{Encoding, Reader};
 
 /// How long the request itself says that its broker may take: a Fetch may wait for records, a Produce for replicas, a
@@ -17,6 +17,25 @@ pub fn deadline(api: Api, version: i16, body: &[u8]) -> Option<Duration> {
     let millis = reader.i32("timeout").ok()?;
     u64::try_from(millis).ok().map(Duration::from_millis)
 }
+
+/// How long a request allows its broker to take before silence says anything: what it says itself; or, where that is not known,
+/// what clients ask for if nobody tells them otherwise. A `SyncGroup` waits for the group's leader and does not say for how
+/// long.
+pub fn allowed(api: Api, version: i16, body: &[u8]) -> Duration {
+    let unsaid = if matches!(api, Api::JoinGroup | Api::SyncGroup) {
+        MAX_POLL_INTERVAL
+    } else if matches!(api.class(), Class::Produce | Class::Fetch) {
+        REQUEST_TIMEOUT
+    } else {
+        Duration::ZERO
+    };
+    deadline(api, version, body).unwrap_or(unsaid)
+}
+
+/// `max.poll.interval.ms`, as clients have it,
+const MAX_POLL_INTERVAL: Duration = Duration::from_mins(5);
+/// and `request.timeout.ms`.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 type Before = fn(&mut Reader<'_>, i16) -> Result<(), Malformed>;
 

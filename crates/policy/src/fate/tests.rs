@@ -11,7 +11,7 @@ use wire::reader::Encoding;
 use wire::refuse;
 use wire::writer::Writer;
 
-use super::{Asked, Fate, Sent, Whom, deadline, fate};
+use super::{Asked, Fate, Sent, Whom, allowed, deadline, fate};
 
 /// Requests of all APIs and versions, as Java's clients write them: api, version, body, and what is not of use here.
 const REQUESTS: [&str; 2] = [
@@ -249,4 +249,7 @@ fn a_deadline_is_what_the_request_itself_says() {
     assert_eq!(deadline(Api::Produce, 9, &produce[..6]), None);
     assert_eq!(deadline(Api::Fetch, 4, &[0xff; 8]), None, "below zero");
     assert_eq!(deadline(Api::Fetch, 19, &produce), None);
+    let of = |api, body| allowed(api, 9, body).as_secs();
+    assert_eq!((of(Api::Produce, &produce[..]), of(Api::Produce, &[]), of(Api::Fetch, &[])), (30, 30, 30));
+    assert_eq!((of(Api::SyncGroup, &[]), of(Api::JoinGroup, &[]), of(Api::Heartbeat, &[])), (300, 300, 0));
 }

@@ -1,0 +1,62 @@
+//! A broker that is silent: its connection stands, and the answer that is due does not come.
+
+use std::time::{Duration, Instant};
+
+use policy::fate;
+use wire::head;
+
+use super::{Pump, Towards};
+use crate::ended::{Ended, Why};
+use crate::frames::SIZE_BYTES;
+use crate::in_flight::{Asked, Left};
+use crate::kept::Look;
+
+/// Between two looks at whether others reach a broker that owes an answer.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// How long a broker may be silent that others do not reach either.
+const DOWN: Duration = Duration::from_secs(1);
+
+impl Pump {
+    /// When the broker has been silent for too long, if it owes an answer.
+    pub(super) fn silent_at(&self) -> Option<Instant> {
+        // While the client takes nothing, nothing is taken from the broker.
+        if self.broker.borrow().is_none() || self.stalled[Towards::Client as usize].get().is_some() {
+            return None;
+        }
+        let (_, asked, allowed) = self.in_flight.find(|asked, look| Some(allowed(asked, look)))?;
+        if asked.left != Left::Wholly {
+            return None;
+        }
+        let cluster = &self.session.place.cluster;
+        let is_down = self.session.served_by().is_some_and(|node| !cluster.health.admits(node));
+        let patience = if is_down { self.patience().min(DOWN) } else { self.patience() };
+        Some(asked.sent_at.max(self.heard_at.get()) + allowed + patience)
+    }
+
+    /// When to look next. What is asked meanwhile wakes nobody.
+    pub(super) fn silence_look(&self, now: Instant) -> Instant {
+        self.silent_at().map_or_else(|| now + self.patience() / 2, |at| at.min(now + LOOK))
+    }
+
+    fn patience(&self) -> Duration {
+        self.session.place.cluster.spec().config.answer_timeout
+    }
+
+    /// Loses a broker that has been silent for too long. What it owes is asked again, or answered.
+    pub(super) fn lose_if_silent(&self, now: Instant) {
+        if self.silent_at().is_some_and(|at| at <= now) {
+            let owed = format_args!("{} answers owed", self.in_flight.len());
+            self.lose(&Ended::broker(Why::Unanswered).because(owed));
+        }
+    }
+}
+
+/// How long the broker may take for this question, by what the question itself says.
+fn allowed(asked: &Asked, look: Look<'_>) -> Duration {
+    let Look::Bytes(framed) = look else { return fate::allowed(asked.api, asked.version, &[]) };
+    let frame = framed.get(SIZE_BYTES..).unwrap_or_default();
+    let head = head::request_head(frame, asked.api.request_is_flexible(asked.version));
+    let body_at = head.ok().flatten().map_or(frame.len(), |head| head.body_at);
+    fate::allowed(asked.api, asked.version, &frame[body_at..])
+}
