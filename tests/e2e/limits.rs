@@ -6,6 +6,7 @@ mod crowd;
 mod doors;
 mod field;
 mod log;
+mod mutations;
 mod overrides;
 mod play;
 mod program;
@@ -23,7 +24,7 @@ scenarios! {
     full: no_library_trips_over_byte_rates, no_library_trips_over_held_requests, each_kind_by_each_key_is_kept_and_used,
         two_hundred_connections_share_a_limit_and_a_neighbour_notices_nothing,
         libraries_come_in_when_there_is_room, connections_come_at_their_rate,
-        the_closest_override_is_in_force;
+        the_closest_override_is_in_force, changes_wait_for_their_turn;
     new:;
 }
 
@@ -115,4 +116,8 @@ fn connections_come_at_their_rate(ground: &Ground) {
 
 fn the_closest_override_is_in_force(ground: &Ground) {
     overrides::the_closest_is_in_force(ground);
+}
+
+fn changes_wait_for_their_turn(ground: &Ground) {
+    mutations::changes_wait_for_their_turn(ground);
 }
