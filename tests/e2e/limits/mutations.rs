@@ -40,10 +40,10 @@ fn by_librdkafka(way: &Way<'_>) -> Duration {
     for name in &names {
         let topic = NewTopic::new(name, PARTITIONS, TopicReplication::Fixed(1));
         let created = wait_for(admin.create_topics([&topic], &AdminOptions::new())).unwrap();
-        created.into_iter().for_each(|result| drop(result.unwrap()));
+        assert!(created.iter().all(Result::is_ok), "{created:?}");
     }
     let deleted = wait_for(admin.delete_topics(&[&names[0]], &AdminOptions::new())).unwrap();
-    deleted.into_iter().for_each(|result| drop(result.unwrap()));
+    assert!(deleted.iter().all(Result::is_ok), "{deleted:?}");
     begun.elapsed()
 }
 
