@@ -124,7 +124,7 @@ impl Health {
         self.nodes.load().get(&id).is_none_or(|node| node.admits())
     }
 
-    /// Wakes when a broker is back or somewhere else.
+    /// Wakes when a broker is given up, is back, or is somewhere else.
     pub fn news(&self) -> watch::Receiver<()> {
         self.news.subscribe()
     }
@@ -171,7 +171,10 @@ impl Health {
     fn tell(&self, change: Change) {
         match change {
             Change::Closed => self.news.send_replace(()),
-            Change::Opened => self.troubled.notify_one(),
+            Change::Opened => {
+                self.troubled.notify_one();
+                self.news.send_replace(());
+            }
             Change::None => {}
         }
     }

@@ -11,15 +11,14 @@ use crate::frames::SIZE_BYTES;
 use crate::in_flight::{Asked, Left};
 use crate::kept::Look;
 
-/// Between two looks at whether others reach a broker that owes an answer.
+/// How long a broker may be silent that nobody reaches,
+const DOWN: Duration = Duration::from_secs(2);
+/// and how often it is looked whether anything was asked of it.
 const LOOK: Duration = Duration::from_secs(2);
-
-/// How long a broker may be silent that others do not reach either.
-const DOWN: Duration = Duration::from_secs(1);
 
 impl Pump {
     /// When the broker has been silent for too long, if it owes an answer.
-    pub(super) fn silent_at(&self) -> Option<Instant> {
+    fn silent_at(&self) -> Option<Instant> {
         // While the client takes nothing, nothing is taken from the broker.
         if self.broker.borrow().is_none() || self.stalled[Towards::Client as usize].get().is_some() {
             return None;
@@ -28,15 +27,19 @@ impl Pump {
         if asked.left != Left::Wholly {
             return None;
         }
-        let cluster = &self.session.place.cluster;
-        let is_down = self.session.served_by().is_some_and(|node| !cluster.health.admits(node));
-        let patience = if is_down { self.patience().min(DOWN) } else { self.patience() };
-        Some(asked.sent_at.max(self.heard_at.get()) + allowed + patience)
+        let patience = if self.is_down() { self.patience().min(DOWN) } else { allowed + self.patience() };
+        Some(asked.sent_at.max(self.heard_at.get()) + patience)
     }
 
     /// When to look next. What is asked meanwhile wakes nobody.
     pub(super) fn silence_look(&self, now: Instant) -> Instant {
-        self.silent_at().map_or_else(|| now + self.patience() / 2, |at| at.min(now + LOOK))
+        let unasked = || now + if self.is_down() { LOOK } else { self.patience() / 2 };
+        self.silent_at().unwrap_or_else(unasked)
+    }
+
+    /// Whether nobody reaches the broker.
+    fn is_down(&self) -> bool {
+        self.session.served_by().is_some_and(|node| !self.session.place.cluster.health.admits(node))
     }
 
     fn patience(&self) -> Duration {

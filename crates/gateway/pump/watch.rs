@@ -20,6 +20,7 @@ impl Pump {
     /// its age asks for that.
     pub(super) async fn watch(&self) -> Ended {
         let mut changes = self.session.gateway.changes();
+        let mut news = self.session.place.cluster.health.news();
         let mut drain_ends: Option<Instant> = None;
         let mut lets_go_at: Option<Instant> = None;
         loop {
@@ -50,6 +51,8 @@ impl Pump {
                 news = changes.changed() => if news.is_err() {
                     return Ended::gateway(Why::Shutdown);
                 },
+                // Of a broker that nobody reaches any more, which may be this one's. Its sender lives as long as the cluster.
+                _ = news.changed() => {}
                 () = tokio::time::sleep(next) => {}
             }
         }
