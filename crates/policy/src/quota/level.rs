@@ -1,4 +1,5 @@
-//! Levels: how much of a limit one key has used, in a word or two that any thread may change without a lock.
+//! Levels: how much of a limit one key has used, in a word that any thread may change without a lock; for a sliding window in
+//! several, behind one that is held for a few nanoseconds.
 //!
 //! A rate and a fixed window are one number: the moment up to which the limit is spoken for (GCRA's theoretical arrival
 //! time). What is taken moves it on, so that debt is nothing but a moment that lies in the future, and a reservation is a
@@ -7,6 +8,7 @@
 //! Time is passed in, in nanoseconds since a moment of the caller's. All arithmetic saturates.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Nanoseconds since the caller's beginning of time, or between two such moments.
 pub type Nanos = u64;
@@ -116,6 +118,7 @@ impl Level {
     pub(super) fn take(&self, pace: Pace, cost: u64, now: Nanos) -> Nanos {
         match (self, pace) {
             (Self::Sliding(sliding), Pace::Sliding { count, window }) => {
+                let _turn = sliding.turn();
                 let wait = sliding.due(count, window).saturating_sub(now);
                 if wait <= pace.debt_max() {
                     sliding.take(count, window, cost, now);
@@ -164,6 +167,7 @@ impl Level {
     pub(super) fn lend(&self, pace: Pace, units: u64, one_in: u64, now: Nanos) -> Option<Nanos> {
         match (self, pace) {
             (Self::Sliding(sliding), Pace::Sliding { count, window }) => {
+                let _turn = sliding.turn();
                 let is_small = sliding.has_free(count, window, units.saturating_mul(one_in), now);
                 if is_small {
                     sliding.take(count, window, units, now);
@@ -307,11 +311,17 @@ pub(super) struct Sliding {
     taken: AtomicU64,
     /// When the last unit of each part went; 0 for never.
     went: [[AtomicU64; PARTS]; 2],
+    /// Held by whoever looks when it may go and then goes: units and their times are not one word.
+    turn: Mutex<()>,
 }
 
 impl Sliding {
     fn new(count: u64) -> Self {
-        Self { taken: AtomicU64::new(count.max(1)), went: Default::default() }
+        Self { taken: AtomicU64::new(count.max(1)), went: Default::default(), turn: Mutex::default() }
+    }
+
+    fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn cell(&self, cycle: u64, part: u64) -> &AtomicU64 {

@@ -356,3 +356,26 @@ fn idle_keys_are_forgotten_and_debts_are_not() {
         rules.iter().flat_map(|rule| rule.fullest(9, START + 2 * SECOND)).map(|(key, _)| key).collect();
     assert_eq!(left, ["principal=bob"]);
 }
+
+#[test]
+fn of_two_threads_that_take_all_there_is_at_the_same_time_one_waits() {
+    const ALL: u64 = 16;
+    let paces = [
+        Pace::Rate { units: ALL, per: 1_000, burst: ALL },
+        Pace::Fixed { count: ALL, window: 1_000 },
+        Pace::Sliding { count: ALL, window: 1_000 },
+    ];
+    for pace in paces {
+        for _ in 0..1000 {
+            let (bucket, both) = (Bucket::new(pace), std::sync::Barrier::new(2));
+            let take = || {
+                both.wait();
+                bucket.take(pace, ALL, 5_000) > 0
+            };
+            let waits = std::thread::scope(|scope| {
+                [scope.spawn(take), scope.spawn(take)].map(|took| took.join().unwrap())
+            });
+            assert_ne!(waits[0], waits[1], "{pace:?}");
+        }
+    }
+}
