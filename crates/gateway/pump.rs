@@ -240,8 +240,9 @@ impl Pump {
             };
             if stalled.get().is_some() {
                 stalled.set(None);
-                self.moved_at.set(Instant::now());
-                self.heard_at.set(Instant::now());
+                let now = Instant::now();
+                self.moved_at.set(now);
+                self.heard_at.set(now);
             }
             bytes = &bytes[n..];
         }

@@ -10,7 +10,7 @@ use testkit::scripted::Request;
 use testkit::{FreePorts, Gateway, GatewayConfig, RawClient, Reply, ScriptedBroker, wait};
 
 use crate::bytes::{self, Bytes, FETCH, HEARTBEAT, PRODUCE};
-use crate::stage::{LIMIT, Setup, Stage, is_well, usual};
+use crate::stage::{LIMIT, Setup, Stage, Two, is_well, usual};
 
 const NOT_LEADER: i16 = 6;
 pub(crate) const TIMED_OUT: i16 = 7;
@@ -325,32 +325,14 @@ fn with_no_broker_at_all_clients_hear_where_the_gateway_is_and_that_nobody_leads
 
 #[test]
 fn while_one_broker_is_away_others_answer_what_any_can() {
-    let ports = FreePorts::reserve(2).unwrap();
-    let both: Vec<bytes::Broker> =
-        [1, 2].map(|node| (node, "kafka.invalid".to_owned(), 9092 + node)).to_vec();
-    let script = move |request: &Request| {
-        let asked = request.key() == bytes::METADATA;
-        let answer = || bytes::metadata_answer(request.correlation(), request.version(), &both);
-        if asked { Reply::Frame(answer()) } else { usual(request) }
-    };
-    let at = |n: u16| ScriptedBroker::start(ports.base() + n, script.clone()).unwrap();
-    let (first, _second) = (at(0), at(1));
-    let address = |n: u16| format!("127.0.0.1:{}", ports.base() + n);
-    let mut config = GatewayConfig::new().unwrap();
-    let nodes = [(1, address(0)), (2, address(1))];
-    let cluster = config.add_cluster("main", vec![address(1)], nodes.into());
-    cluster.more.push("hold = \"10s\"".to_owned());
-    let base = config.first_listener().unwrap().node_port_base;
-    let gateway = Gateway::start(env!("CARGO_BIN_EXE_portcullis"), &config).unwrap();
-    let mut client =
-        wait::until("node 1", LIMIT, || Ok(RawClient::connect(("127.0.0.1", base + 1)).ok())).unwrap();
-    is_well(&mut client);
-    drop(first);
+    let mut two = Two::new(&["hold = \"10s\""], |_| None);
+    let mut client = two.client_of_the_first();
+    drop(two.brokers.remove(0));
     let lost = "portcullis_broker_connections_lost_total";
-    gateway.wait_metric(lost, &[], LIMIT, |now| now > 0.5).unwrap();
+    two.gateway.wait_metric(lost, &[], LIMIT, |now| now > 0.5).unwrap();
     let asked = Instant::now();
     let ours: Vec<bytes::Broker> =
-        [1, 2].map(|node| (node, "127.0.0.1".to_owned(), i32::from(base) + node)).to_vec();
+        [1, 2].map(|node| (node, "127.0.0.1".to_owned(), i32::from(two.base) + node)).to_vec();
     for version in [1, 12] {
         let answer = client.ask(&bytes::metadata(version, 7)).unwrap();
         assert_eq!(answer, bytes::metadata_answer(&7_i32.to_be_bytes(), version, &ours));

@@ -4,12 +4,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use testkit::scripted::Request;
-use testkit::{FreePorts, Gateway, GatewayConfig, RawClient, Reply, ScriptedBroker, wait};
+use testkit::{Reply, wait};
 
-use crate::bytes::{self, HEARTBEAT, METADATA, PRODUCE};
+use crate::bytes::{self, HEARTBEAT, PRODUCE};
 use crate::gone::{TIMED_OUT, codes, heartbeat_answer, produce};
-use crate::stage::{LIMIT, Setup, Stage, is_well, usual};
+use crate::stage::{LIMIT, Setup, Stage, Two, is_well};
 
 #[test]
 fn a_broker_that_owes_an_answer_in_silence_is_left_when_its_time_is_over() {
@@ -37,31 +36,11 @@ fn a_broker_that_owes_an_answer_in_silence_is_left_when_its_time_is_over() {
 
 #[test]
 fn a_broker_that_nobody_reaches_is_not_waited_for_although_a_question_allows_it_more() {
-    let ports = FreePorts::reserve(2).unwrap();
     let hangs = Arc::new(AtomicBool::new(false));
-    let both: Vec<bytes::Broker> =
-        [1, 2].map(|node| (node, "kafka.invalid".to_owned(), 9092 + node)).to_vec();
-    let start = |n: u16| {
-        let (hangs, both) = (Arc::clone(&hangs), both.clone());
-        let script = move |request: &Request| match request.key() {
-            _ if n == 0 && hangs.load(Ordering::Relaxed) => Reply::Nothing,
-            METADATA => Reply::Frame(bytes::metadata_answer(request.correlation(), request.version(), &both)),
-            _ => usual(request),
-        };
-        ScriptedBroker::start(ports.base() + n, script).unwrap()
-    };
-    let _brokers = [0, 1].map(start);
-    let address = |n: u16| format!("127.0.0.1:{}", ports.base() + n);
-    let mut config = GatewayConfig::new().unwrap();
-    let nodes = [(1, address(0)), (2, address(1))];
-    let cluster = config.add_cluster("main", vec![address(1)], nodes.into());
+    let does = Arc::clone(&hangs);
     let times = ["dial_timeout = \"200ms\"", "hold = \"300ms\"", "answer_timeout = \"1h\""];
-    cluster.more.extend(times.map(str::to_owned));
-    let base = config.first_listener().unwrap().node_port_base;
-    let _gateway = Gateway::start(env!("CARGO_BIN_EXE_portcullis"), &config).unwrap();
-    let mut client =
-        wait::until("node 1", LIMIT, || Ok(RawClient::connect(("127.0.0.1", base + 1)).ok())).unwrap();
-    is_well(&mut client);
+    let two = Two::new(&times, move |_| does.load(Ordering::Relaxed).then_some(Reply::Nothing));
+    let mut client = two.client_of_the_first();
     hangs.store(true, Ordering::Relaxed);
     client.send(&produce(2, -1, &[3], 1000)).unwrap();
     assert_eq!(codes(&client.receive().unwrap(), 2, &[3]), [TIMED_OUT]);

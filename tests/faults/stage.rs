@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use testkit::raw::{self, HeadStyle};
 use testkit::scripted::Request;
-use testkit::{Certs, Gateway, GatewayConfig, RawClient, Reply, ScriptedBroker};
+use testkit::{Certs, FreePorts, Gateway, GatewayConfig, RawClient, Reply, ScriptedBroker, wait};
 
 use crate::bytes::{self, Broker, Bytes};
 
@@ -140,6 +140,51 @@ pub(crate) fn asking_who() -> Setup {
 pub(crate) fn is_well(client: &mut RawClient) {
     let answer = client.ask(&bytes::heartbeat(77, b"are you well")).unwrap();
     assert_eq!(answer, Bytes::default().i32(77).raw(b"are you well").0);
+}
+
+/// A gateway before nodes 1 and 2, of which it bootstraps at the second.
+pub(crate) struct Two {
+    pub(crate) gateway: Gateway,
+    pub(crate) brokers: Vec<ScriptedBroker>,
+    /// Node N has its port at this + N.
+    pub(crate) base: u16,
+    _ports: FreePorts,
+}
+
+impl Two {
+    /// `script` comes first at node 1; what it leaves, and all at node 2, two brokers that echo answers. `lines` are of the
+    /// cluster.
+    pub(crate) fn new(
+        lines: &[&str],
+        script: impl Fn(&Request) -> Option<Reply> + Send + Sync + 'static,
+    ) -> Self {
+        let ports = FreePorts::reserve(2).unwrap();
+        let both: Vec<Broker> = [1, 2].map(|node| (node, "kafka.invalid".to_owned(), 9092 + node)).to_vec();
+        let either = move |request: &Request| match request.key() {
+            bytes::METADATA => {
+                Reply::Frame(bytes::metadata_answer(request.correlation(), request.version(), &both))
+            }
+            _ => usual(request),
+        };
+        let second = ScriptedBroker::start(ports.base() + 1, either.clone()).unwrap();
+        let first = move |request: &Request| script(request).unwrap_or_else(|| either(request));
+        let brokers = vec![ScriptedBroker::start(ports.base(), first).unwrap(), second];
+        let [one, two] = [0, 1].map(|n| format!("127.0.0.1:{}", ports.base() + n));
+        let mut config = GatewayConfig::new().unwrap();
+        let cluster = config.add_cluster("main", vec![two.clone()], [(1, one), (2, two)].into());
+        cluster.more.extend(lines.iter().map(|line| (*line).to_owned()));
+        let base = config.first_listener().unwrap().node_port_base;
+        let gateway = Gateway::start(env!("CARGO_BIN_EXE_portcullis"), &config).unwrap();
+        Self { gateway, brokers, base, _ports: ports }
+    }
+
+    /// A client at node 1, to which the gateway has a connection.
+    pub(crate) fn client_of_the_first(&self) -> RawClient {
+        let connect = || Ok(RawClient::connect(("127.0.0.1", self.base + 1)).ok());
+        let mut client = wait::until("node 1", LIMIT, connect).unwrap();
+        is_well(&mut client);
+        client
+    }
 }
 
 /// A broker that says what it speaks, names itself, and echoes everything else.

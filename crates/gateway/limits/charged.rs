@@ -130,10 +130,7 @@ impl Charged {
         if lease.size() < 4 * PLENTY {
             return false;
         }
-        if lease.renew(&self.buckets(Measure::FetchBytes), 0, BYTES_LENT_MAX, now) {
-            self.is_to_be_swept();
-        }
-        lease.covers(PLENTY, now)
+        self.renew(lease, Measure::FetchBytes, 0, BYTES_LENT_MAX, now) && lease.covers(PLENTY, now)
     }
 
     /// Pays for `cost` units out of what was taken in advance. Where it says no, all buckets have to be looked at.
@@ -148,9 +145,11 @@ impl Charged {
             | Measure::Open
             | Measure::Connections => return false,
         };
-        if lease.pays(cost, now) {
-            return true;
-        }
+        lease.pays(cost, now) || self.renew(lease, measure, cost, most, now)
+    }
+
+    /// Takes more in advance, out of which `cost` units are paid.
+    fn renew(self: &Rc<Self>, lease: &Lease, measure: Measure, cost: u64, most: u64, now: Nanos) -> bool {
         let is_lent = lease.renew(&self.buckets(measure), cost, most, now);
         if is_lent {
             self.is_to_be_swept();

@@ -15,7 +15,7 @@ use wire::api::Api;
 use wire::error::code;
 
 pub use asked::Asked;
-pub use deadline::{allowed, deadline};
+pub use deadline::allowed;
 use table::{Effect, row};
 
 /// How much of the request the broker has got.

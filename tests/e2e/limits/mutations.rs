@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 
@@ -30,11 +29,7 @@ pub(super) fn changes_wait_for_their_turn(ground: &Ground) {
 
 /// Two topics come, and one goes.
 fn by_librdkafka(way: &Way<'_>) -> Duration {
-    let mut config = ClientConfig::new();
-    config.set("bootstrap.servers", &way.bootstrap).set("client.id", "changes");
-    config.set("security.protocol", "SASL_PLAINTEXT").set("sasl.mechanism", "PLAIN");
-    config.set("sasl.username", ALICE.0).set("sasl.password", ALICE.1);
-    let admin: AdminClient<DefaultClientContext> = config.create().unwrap();
+    let admin: AdminClient<DefaultClientContext> = way.librdkafka().create().unwrap();
     let begun = Instant::now();
     let names = ["of-librdkafka-1", "of-librdkafka-2"].map(|name| way.name(name));
     for name in &names {

@@ -37,6 +37,14 @@ fn fetched(correlation: &[u8], size: usize) -> Vec<u8> {
     front.uvarint(2).raw(&topic.0).uvarint(0).0
 }
 
+/// Before a broker whose every answer to a Fetch brings so many bytes.
+fn bringing(limits: &'static str, size: usize) -> Watched {
+    Watched::new(&Setup { more: limits, ..Setup::default() }, move |request| {
+        let is_fetch = request.key() == Api::Fetch.key();
+        is_fetch.then(|| Reply::Frame(fetched(request.correlation(), size)))
+    })
+}
+
 /// What this Fetch asked the broker for: how long to wait, and how many bytes.
 fn asked(watched: &Watched, id: i32) -> (i32, i32) {
     watched.came(id);
@@ -108,10 +116,7 @@ fn a_fetch_that_has_waited_waits_so_much_less_at_the_broker() {
 #[test]
 fn a_fetch_asks_for_all_once_its_topics_are_known_to_be_unlimited() {
     let setup = "[[limit]]\nname = \"bytes\"\nkind = \"bytes\"\nmatch = { topic = [\"other\"] }\nfetch_rate = \"64KiB/s\"\n";
-    let watched = Watched::new(&Setup { more: setup, ..Setup::default() }, |request| {
-        let is_fetch = request.key() == Api::Fetch.key();
-        is_fetch.then(|| Reply::Frame(fetched(request.correlation(), 1 << 10)))
-    });
+    let watched = bringing(setup, 1 << 10);
     let mut client = watched.client();
     for (correlation, most) in [(1000, 4 << 10), (1001, 1 << 20), (1002, 1 << 20)] {
         client.ask(&fetch(correlation, 100, 1 << 20)).unwrap();
@@ -122,10 +127,7 @@ fn a_fetch_asks_for_all_once_its_topics_are_known_to_be_unlimited() {
 #[test]
 fn a_fetch_asks_for_a_portion_of_what_its_limit_has() {
     let setup = "[[limit]]\nname = \"bytes\"\nkind = \"bytes\"\nfetch_rate = \"64KiB/s\"\n";
-    let watched = Watched::new(&Setup { more: setup, ..Setup::default() }, |request| {
-        let is_fetch = request.key() == Api::Fetch.key();
-        is_fetch.then(|| Reply::Frame(fetched(request.correlation(), 8 << 10)))
-    });
+    let watched = bringing(setup, 8 << 10);
     let mut client = watched.client();
     client.ask(&fetch(1000, 100, 1 << 20)).unwrap();
     assert_eq!(asked(&watched, 1000).1, 8 << 10);

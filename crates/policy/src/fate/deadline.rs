@@ -9,7 +9,7 @@ use wire::reader::{Encoding, Reader};
 /// How long the request itself says that its broker may take: a Fetch may wait for records, a Produce for replicas, a
 /// `JoinGroup` for the other members, and administration for the controller. `None` where a version has no such field, where
 /// the field is below zero or behind the bytes that are given, and for all other APIs.
-pub fn deadline(api: Api, version: i16, body: &[u8]) -> Option<Duration> {
+pub(super) fn deadline(api: Api, version: i16, body: &[u8]) -> Option<Duration> {
     let (_, _, before) =
         TIMEOUTS.iter().find(|(has, from, _)| *has == api && version >= *from && api.speaks(version))?;
     let mut reader = Reader::new(body, Encoding::of(api.request_is_flexible(version)));

@@ -11,7 +11,8 @@ use wire::reader::Encoding;
 use wire::refuse;
 use wire::writer::Writer;
 
-use super::{Asked, Fate, Sent, Whom, allowed, deadline, fate};
+use super::deadline::deadline;
+use super::{Asked, Fate, Sent, Whom, allowed, fate};
 
 /// Requests of all APIs and versions, as Java's clients write them: api, version, body, and what is not of use here.
 const REQUESTS: [&str; 2] = [
