@@ -9,7 +9,7 @@ mod table;
 use std::fmt;
 
 pub use class::Class;
-pub use errors::top_error;
+pub use errors::{coordinator_error, top_error};
 pub use path::{AnswerPath, RequestPath};
 use table::ROWS;
 

@@ -1,9 +1,11 @@
 //! The gateway's own questions to brokers. What is composed here is ready to send, size included.
 
+mod coordinator;
 mod defaults;
 mod quotas;
 mod topics;
 
+pub use coordinator::{COORDINATOR_VERSION, coordinator_request, read_coordinator};
 pub use defaults::{DEFAULTS_VERSION, default_partitions_request, read_default_partitions};
 pub use quotas::{QuotaEntry, Quotas, quotas_request, read_quotas};
 pub use topics::{TOPICS_VERSION, Topic, read_topics, topics_by_id_request, topics_by_name_request};

@@ -5,9 +5,11 @@
 //! Tags that Kafka knows are walked field by field, and must be as long as they claim: Kafka's reader parses them without
 //! looking at the size, so a false one would let a client show the broker another message than the gateway saw.
 
+mod codes;
 mod listen;
 mod numbers;
 
+use self::codes::Codes;
 use self::listen::{Kept, Listen};
 use crate::api::Api;
 use crate::error::Malformed;
@@ -94,14 +96,7 @@ pub struct Walker {
     position: u64,
     /// Where the known tag that is being walked must end.
     tag_end: u64,
-    /// How many of the bytes to count down come before an error code,
-    code_in: u32,
-    /// how many of the code's bytes are to come,
-    code_left: u8,
-    /// and whether its partition was counted already.
-    counted: bool,
-    /// Partitions that failed so far.
-    errors: u32,
+    codes: Codes,
     /// What the bytes to count down are, where somebody listens,
     heard: Option<Heard>,
     /// and what came of it in earlier pieces.
@@ -156,10 +151,7 @@ impl Walker {
             skip: 0,
             position: 0,
             tag_end: 0,
-            code_in: 0,
-            code_left: 0,
-            counted: false,
-            errors: 0,
+            codes: Codes::default(),
             heard: None,
             kept: None,
         }
@@ -173,7 +165,12 @@ impl Walker {
     /// How many partitions had an error code that is not 0, in what was fed so far; all of them, once in the tail. One with
     /// two (`ShareFetch`: of fetching and of acknowledging) counts once.
     pub fn errors(&self) -> u32 {
-        self.errors
+        self.codes.errors
+    }
+
+    /// Whether any partition had the code which says that another broker leads it (6).
+    pub fn is_misled(&self) -> bool {
+        self.codes.is_misled
     }
 
     /// Walks the next bytes of the message. After the tail has begun, `Tail(0)`. After an error, nothing that is said of
@@ -189,8 +186,8 @@ impl Walker {
                 let here = u64::try_from(rest.len()).unwrap_or(u64::MAX).min(self.skip);
                 let end = usize::try_from(here).unwrap_or(usize::MAX);
                 let passing = rest.get(..end).unwrap_or_default();
-                if self.code_left > 0 {
-                    self.look_for_code(passing);
+                if self.codes.are_expected() {
+                    self.codes.look(passing);
                 }
                 rest = rest.get(end..).unwrap_or_default();
                 self.skip = self.skip.saturating_sub(here);
@@ -226,22 +223,6 @@ impl Walker {
         }
     }
 
-    /// Looks at bytes that are counted down, among which an error code is expected: any byte of it that is not 0 tells.
-    fn look_for_code(&mut self, passing: &[u8]) {
-        let before = usize::try_from(self.code_in).unwrap_or(usize::MAX);
-        let Some(code) = passing.get(before..) else {
-            self.code_in = self.code_in.saturating_sub(u32::try_from(passing.len()).unwrap_or(u32::MAX));
-            return;
-        };
-        let code = code.get(..usize::from(self.code_left)).unwrap_or(code);
-        self.code_in = 0;
-        self.code_left = self.code_left.saturating_sub(u8::try_from(code.len()).unwrap_or(u8::MAX));
-        if !self.counted && code.iter().any(|byte| *byte != 0) {
-            self.counted = true;
-            self.errors = self.errors.saturating_add(1);
-        }
-    }
-
     /// Goes on with the fields of the structure at hand, up to the first whose length must be read, or to its end.
     fn fields<L: Listen>(&mut self) -> Result<(), Malformed> {
         loop {
@@ -266,9 +247,7 @@ impl Walker {
                     return Ok(());
                 }
                 if let Kind::ErrorCode { first } = field.kind {
-                    self.code_in = u32::try_from(self.skip).unwrap_or(u32::MAX);
-                    self.code_left = 2;
-                    self.counted &= !first;
+                    self.codes.expect(self.skip, first);
                 }
                 self.skip = self.skip.saturating_add(u64::from(width));
                 continue;

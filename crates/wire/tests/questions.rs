@@ -6,15 +6,17 @@ use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages::api_versions_response::{ApiVersion, FinalizedFeatureKey, SupportedFeatureKey};
 use kafka_protocol::messages::metadata_response::MetadataResponseBroker;
 use kafka_protocol::messages::{
-    ApiVersionsRequest, ApiVersionsResponse, BrokerId, MetadataRequest, MetadataResponse, RequestHeader,
-    ResponseHeader, SaslAuthenticateRequest, SaslAuthenticateResponse, SaslHandshakeRequest,
-    SaslHandshakeResponse,
+    ApiVersionsRequest, ApiVersionsResponse, BrokerId, FindCoordinatorRequest, FindCoordinatorResponse,
+    MetadataRequest, MetadataResponse, RequestHeader, ResponseHeader, SaslAuthenticateRequest,
+    SaslAuthenticateResponse, SaslHandshakeRequest, SaslHandshakeResponse,
 };
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, StrBytes};
 use proptest::prelude::*;
 use wire::address::{CorrelationId, NodeId, Upstream};
 use wire::api::Api;
-use wire::ask::{Node, Nodes, metadata_request, read_nodes};
+use wire::ask::{
+    COORDINATOR_VERSION, Node, Nodes, coordinator_request, metadata_request, read_coordinator, read_nodes,
+};
 use wire::error::code;
 use wire::head::{request_head, request_prefix};
 use wire::refuse::{ITEMS_WITH_WORDS_MAX, refuse};
@@ -356,4 +358,22 @@ fn ranges_cover_what_was_promised() {
     assert_eq!(short, Err((Api::Fetch, VersionRange { min: 3, max: 16 })));
     assert!(now.covers(&with(&[(Api::Metadata, 0, 0)])).is_err());
     assert!(now.allows(Api::Produce, 11) && !now.allows(Api::Produce, 12) && !now.allows(Api::Metadata, 0));
+}
+
+#[test]
+fn a_groups_coordinator_is_asked_for_and_read_as_the_oracle_has_it() {
+    let frame = coordinator_request(ID, "gate", "zählung".as_bytes());
+    let request: FindCoordinatorRequest = asked(Api::FindCoordinator, COORDINATOR_VERSION, &frame);
+    assert_eq!((request.key, request.key_type), (text("zählung"), 0));
+    for (error, node, wanted) in
+        [(0, 3, Some(NodeId(3))), (0, -1, None), (code::COORDINATOR_NOT_AVAILABLE, -1, None), (30, 3, None)]
+    {
+        let answer = FindCoordinatorResponse::default().with_error_code(error);
+        let answer = answer.with_error_message(Some(text("none"))).with_node_id(BrokerId(node));
+        let frame = frame_of(COORDINATOR_VERSION, &answer);
+        assert_eq!(read_coordinator(&frame), Ok(wanted));
+        for cut in 0..19 {
+            assert!(read_coordinator(&frame[..cut]).is_err(), "{cut}");
+        }
+    }
 }

@@ -25,7 +25,7 @@ use kafka_protocol::messages::{
 use kafka_protocol::protocol::{Decodable, Message};
 use wire::address::{Advertised, Book, CorrelationId, NodeId};
 use wire::answer::{Front, Splice, mask_broker_configs, metadata_front, rewrite};
-use wire::api::{AnswerPath, Api};
+use wire::api::{AnswerPath, Api, coordinator_error};
 use wire::refuse::{refuse, refuse_throttled};
 use wire::tail::{TailOutcome, force_consumer, rewrite_in_place};
 use wire::throttle::{Place, Raised, place, raise};
@@ -135,6 +135,24 @@ fn a_refusal_asks_for_quiet_where_its_version_can() {
         assert_eq!(raised, Ok(if has_field { Raised::To(1_500) } else { Raised::NoField }));
         assert_eq!(refused(1_500), frame, "{api} {version}");
     }
+}
+
+#[test]
+fn an_answer_that_sends_to_another_coordinator_is_known_in_every_version() {
+    let mut seen = 0;
+    for [api, version, request, _, _, _] in lines::<6>(REFUSALS) {
+        let api = Api::from_key(api.parse().unwrap()).unwrap();
+        let (version, request) = (version.parse().unwrap(), bytes(request));
+        let is_of_members = matches!(api, Api::Heartbeat | Api::OffsetCommit);
+        for code in [0, 14, 15, 16, 25] {
+            let frame = refuse(api, version, CorrelationId(7), &request, code, "").unwrap();
+            let known = coordinator_error(api, version, &frame[4..]);
+            let wanted = (is_of_members && (14..=16).contains(&code)).then_some(code);
+            assert_eq!(known, wanted, "{api} {version}");
+            seen += u32::from(known.is_some());
+        }
+    }
+    assert!(seen > 40, "{seen}");
 }
 
 /// Decodes a body to its last byte; false where the oracle does not know the version.

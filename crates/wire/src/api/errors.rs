@@ -2,6 +2,7 @@
 //! A test compares it with Kafka's schemas.
 
 use super::{Api, Stance};
+use crate::error::{Malformed, code};
 use crate::head::answer_head;
 use crate::reader::{Encoding, Reader};
 
@@ -136,6 +137,50 @@ pub fn top_error(api: Api, version: i16, frame: &[u8]) -> Option<i16> {
     answer_head(&mut reader, api.answer_header_is_flexible(version)).ok()?;
     reader.take(before, "before the error code").ok()?;
     reader.i16("error code").ok()
+}
+
+/// The code by which the answer to a `Heartbeat` or an `OffsetCommit` says that its broker does not coordinate the group,
+/// for now or any more: 14, 15 or 16. `None` for other answers and other APIs.
+pub fn coordinator_error(api: Api, version: i16, frame: &[u8]) -> Option<i16> {
+    let error = if api == Api::OffsetCommit {
+        commit_error(version, frame).ok().flatten()
+    } else if api == Api::Heartbeat {
+        top_error(api, version, frame)
+    } else {
+        None
+    };
+    error.filter(|error| COORDINATOR_ERRORS.contains(error))
+}
+
+const COORDINATOR_ERRORS: [i16; 3] =
+    [code::COORDINATOR_LOAD_IN_PROGRESS, code::COORDINATOR_NOT_AVAILABLE, code::NOT_COORDINATOR];
+
+/// The first code about a coordinator in the answer to an `OffsetCommit`: it stands with every partition that the client may
+/// use.
+fn commit_error(version: i16, frame: &[u8]) -> Result<Option<i16>, Malformed> {
+    let api = Api::OffsetCommit;
+    let mut reader = Reader::new(frame, Encoding::of(api.request_is_flexible(version)));
+    answer_head(&mut reader, api.answer_header_is_flexible(version))?;
+    if version >= 3 {
+        reader.i32("throttle time")?;
+    }
+    for _ in 0..reader.array_count("topics")? {
+        if version >= 10 {
+            reader.uuid("topic id")?;
+        } else {
+            reader.string_bytes("topic")?;
+        }
+        for _ in 0..reader.array_count("partitions")? {
+            reader.i32("partition")?;
+            let error = reader.i16("error code")?;
+            if COORDINATOR_ERRORS.contains(&error) {
+                return Ok(Some(error));
+            }
+            reader.skip_tags()?;
+        }
+        reader.skip_tags()?;
+    }
+    Ok(None)
 }
 
 #[cfg(test)]

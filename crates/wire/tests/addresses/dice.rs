@@ -45,7 +45,7 @@ impl Dice {
 
     /// An error code: often none, and sometimes one with a byte that is 0.
     pub fn code(&mut self) -> i16 {
-        [0, 0, 0, 1, 0x0100, -1][self.count(6)]
+        [0, 0, 0, 1, 6, 0x0100, -1][self.count(7)]
     }
 
     pub fn i32(&mut self) -> i32 {

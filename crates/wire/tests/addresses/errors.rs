@@ -5,13 +5,14 @@ use kafka_protocol::messages::{
 };
 use proptest::prelude::*;
 use wire::api::{AnswerPath, Api, top_error};
+use wire::error::code;
 use wire::walk::{Fed, Walker};
 
 use crate::dice::Dice;
 use crate::messages::{self, encode, head};
 
-/// Walks `frame` in pieces up to its tail; how many partitions failed.
-fn walked(api: Api, version: i16, frame: &[u8], mut piece: impl FnMut() -> usize) -> u32 {
+/// Walks `frame` in pieces up to its tail; how many partitions failed, and whether any for want of its leader.
+fn walked(api: Api, version: i16, frame: &[u8], mut piece: impl FnMut() -> usize) -> (u32, bool) {
     let mut walker = Walker::answer(api, version).unwrap();
     let mut at = 0;
     while at < frame.len() {
@@ -20,41 +21,47 @@ fn walked(api: Api, version: i16, frame: &[u8], mut piece: impl FnMut() -> usize
             Fed::All => at = end,
             Fed::Tail(_) => {
                 assert!(walker.in_tail());
-                return walker.errors();
+                return (walker.errors(), walker.is_misled());
             }
         }
     }
     assert!(walker.in_tail(), "{api} {version} is cut short");
-    walker.errors()
+    (walker.errors(), walker.is_misled())
 }
 
-fn counts(dice: &mut Dice, api: Api, version: i16, body: &[u8], failed: usize) {
+fn counts(dice: &mut Dice, api: Api, version: i16, body: &[u8], failed: (u32, bool)) {
     let mut frame = head(dice, api.answer_header_is_flexible(version));
     frame.extend(body);
-    let failed = u32::try_from(failed).unwrap();
     assert_eq!(walked(api, version, &frame, || usize::MAX / 2), failed, "{api} {version} whole");
     assert_eq!(walked(api, version, &frame, || 1), failed, "{api} {version} byte by byte");
     assert_eq!(walked(api, version, &frame, || 1 + dice.count(30)), failed, "{api} {version} in pieces");
 }
 
-fn of_produce(message: &ProduceResponse) -> usize {
+/// Of partitions with one code or two: how many failed, and whether any for want of its leader.
+fn tally(codes: impl Iterator<Item = [i16; 2]>) -> (u32, bool) {
+    codes.fold((0, false), |(failed, misled), codes| {
+        (failed + u32::from(codes != [0, 0]), misled || codes.contains(&code::NOT_LEADER_OR_FOLLOWER))
+    })
+}
+
+fn of_produce(message: &ProduceResponse) -> (u32, bool) {
     let partitions = message.responses.iter().flat_map(|topic| &topic.partition_responses);
-    partitions.filter(|partition| partition.error_code != 0).count()
+    tally(partitions.map(|partition| [partition.error_code, 0]))
 }
 
-fn of_fetch(message: &FetchResponse) -> usize {
+fn of_fetch(message: &FetchResponse) -> (u32, bool) {
     let partitions = message.responses.iter().flat_map(|topic| &topic.partitions);
-    partitions.filter(|partition| partition.error_code != 0).count()
+    tally(partitions.map(|partition| [partition.error_code, 0]))
 }
 
-fn of_share_fetch(message: &ShareFetchResponse) -> usize {
+fn of_share_fetch(message: &ShareFetchResponse) -> (u32, bool) {
     let partitions = message.responses.iter().flat_map(|topic| &topic.partitions);
-    partitions.filter(|one| one.error_code != 0 || one.acknowledge_error_code != 0).count()
+    tally(partitions.map(|one| [one.error_code, one.acknowledge_error_code]))
 }
 
-fn of_share_acknowledge(message: &ShareAcknowledgeResponse) -> usize {
+fn of_share_acknowledge(message: &ShareAcknowledgeResponse) -> (u32, bool) {
     let partitions = message.responses.iter().flat_map(|topic| &topic.partitions);
-    partitions.filter(|partition| partition.error_code != 0).count()
+    tally(partitions.map(|partition| [partition.error_code, 0]))
 }
 
 fn count_of(items: usize) -> [u8; 4] {
