@@ -185,6 +185,16 @@ impl InFlight {
         matches!(self.owed.borrow().front(), Some(Owed::ByGateway(_)))
     }
 
+    /// True when others are asked what is at the front.
+    pub fn front_is_elsewhere(&self) -> bool {
+        matches!(self.owed.borrow().front(), Some(Owed::ByBroker(asked)) if asked.left == Left::Elsewhere)
+    }
+
+    /// Notes that others are asked what is at the front.
+    pub fn goes_elsewhere(&self) {
+        self.with_asked(self.popped.get(), |asked| asked.left = Left::Elsewhere);
+    }
+
     /// The front, if the broker owes it.
     pub fn front_asked(&self) -> Option<Asked> {
         match self.owed.borrow().front() {

@@ -6,6 +6,7 @@ pub mod admin;
 pub mod alarm;
 pub mod apply;
 pub mod auth;
+pub mod beside;
 pub mod caller;
 pub mod cluster;
 pub mod conn;

@@ -4,6 +4,7 @@
 //! reload), [`requests`] (client to broker) and [`responses`] (broker to client). The order carries meaning: what
 //! `requests` notes as owed is seen by `responses` in the same poll, so that it needs no wake-up.
 
+mod elsewhere;
 mod judge;
 mod mend;
 mod requests;
@@ -20,6 +21,7 @@ use std::time::{Duration, Instant};
 use self::mend::{Mending, Writing, Wrote};
 
 use crate::alarm::Alarm;
+use crate::beside::Beside;
 use crate::conn::Session;
 use crate::ended::{Ended, Side, Why};
 use crate::in_flight::InFlight;
@@ -66,6 +68,10 @@ pub struct Pump {
     stalled: [Cell<Option<Instant>>; 2],
     /// Set once: no further request is taken, what is owed is answered, then the end with this reason.
     draining: Cell<Option<(Side, Why)>>,
+    /// A connection to the coordinator of the client's group, where its own broker is not that.
+    beside: Cell<Option<Beside>>,
+    /// Until when an answer at hand is held back.
+    held_until: Cell<Option<Instant>>,
     /// Set while the request at hand is rejected by a limit: for so long it should not have come.
     rejecting: Cell<Option<Duration>>,
     bytes: Bytes,
@@ -126,6 +132,8 @@ impl Pump {
             heard_at: Cell::new(Instant::now()),
             stalled: [Cell::new(None), Cell::new(None)],
             draining: Cell::new(None),
+            beside: Cell::new(None),
+            held_until: Cell::new(None),
             rejecting: Cell::new(None),
             bytes: Bytes::default(),
         }
@@ -138,7 +146,7 @@ impl Pump {
             let mut watch = pin!(self.watch());
             let mut requests = pin!(self.requests(early));
             let mut responses = pin!(self.responses());
-            let mut mend = None;
+            let (mut mend, mut others) = (None, None);
             // In this order with a reason: see the module's words. The first that ends, ends the connection.
             std::future::poll_fn(|cx| {
                 loop {
@@ -159,10 +167,18 @@ impl Pump {
                             Poll::Ready(Err(ended)) => return Poll::Ready(ended),
                             Poll::Pending => {}
                         }
-                        if self.stir.replace(false) {
-                            // What was answered is taken out of what waits to leave before the answer goes.
-                            continue;
+                    }
+                    if self.seeks_others() {
+                        let others = others.get_or_insert_with(|| Box::pin(self.ask_others()));
+                        if let Poll::Ready(ended) = others.as_mut().poll(cx) {
+                            return Poll::Ready(ended);
                         }
+                    } else {
+                        others = None;
+                    }
+                    if self.stir.replace(false) {
+                        // What was answered is taken out of what waits to leave before the answer goes.
+                        continue;
                     }
                     if let Poll::Ready(ended) = responses.as_mut().poll(cx) {
                         return Poll::Ready(ended);

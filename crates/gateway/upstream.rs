@@ -134,31 +134,6 @@ pub async fn reach_by(session: &Session, deadline: Instant) -> Result<Stream, En
     }
 }
 
-/// Asks any broker but the one that this connection's port stands for, on a connection of its own; the answer's frame, if
-/// there is one.
-pub async fn ask_anybody(session: &Session, request: &[u8]) -> Option<Vec<u8>> {
-    let cluster = &session.place.cluster;
-    let (spec, topology) = (Arc::clone(&cluster.spec()), cluster.topology()?);
-    let within = spec.config.dial_timeout;
-    for node in cluster.any_broker(&topology) {
-        if session.place.entry == Entry::Node(node) {
-            continue;
-        }
-        let Some(address) = topology.nodes.get(&node).map(|node| &node.address) else { continue };
-        let Ok(connected) = connect_within(&spec, address, &session.software(), within).await else {
-            continue;
-        };
-        let asking = async {
-            connected.stream.write_all(request).await.ok()?;
-            Frames::default().next(&connected.stream, ANSWER_BYTES_MAX).await.ok()
-        };
-        if let Ok(Some(answer)) = tokio::time::timeout(within, asking).await {
-            return Some(answer);
-        }
-    }
-    None
-}
-
 fn left(deadline: Instant) -> Duration {
     deadline.saturating_duration_since(Instant::now())
 }

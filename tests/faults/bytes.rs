@@ -50,6 +50,7 @@ pub(crate) const RANGES: &[(i16, i16, i16)] = &[
     (1, 4, 17),
     (2, 1, 10),
     (3, 0, 12),
+    (8, 2, 8),
     (9, 1, 9),
     (10, 0, 6),
     (12, 0, 4),
@@ -65,6 +66,8 @@ pub(crate) const RANGES: &[(i16, i16, i16)] = &[
 pub(crate) const PRODUCE: i16 = 0;
 pub(crate) const FETCH: i16 = 1;
 pub(crate) const METADATA: i16 = 3;
+pub(crate) const OFFSET_COMMIT: i16 = 8;
+pub(crate) const FIND_COORDINATOR: i16 = 10;
 pub(crate) const HEARTBEAT: i16 = 12;
 pub(crate) const API_VERSIONS: i16 = 18;
 
@@ -104,6 +107,12 @@ pub(crate) fn api_versions_answer(correlation: &[u8], ranges: &[(i16, i16, i16)]
         answer = answer.i16(*key).i16(*min).i16(*max).uvarint(0);
     }
     answer.i32(0).uvarint(0).0
+}
+
+/// The answer to `FindCoordinator` v1.
+pub(crate) fn coordinator_answer(correlation: &[u8], error: i16, node: i32) -> Vec<u8> {
+    let answer = Bytes::default().raw(correlation).i32(0).i16(error).i16(-1);
+    answer.i32(node).classic("kafka.invalid").i32(9092).0
 }
 
 /// A broker in an answer: node, host, port.

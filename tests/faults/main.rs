@@ -9,6 +9,7 @@ mod drain;
 mod framing;
 mod fuzzed;
 mod gone;
+mod group;
 mod head;
 mod limits;
 mod login;

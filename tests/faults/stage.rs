@@ -142,7 +142,7 @@ pub(crate) fn is_well(client: &mut RawClient) {
     assert_eq!(answer, Bytes::default().i32(77).raw(b"are you well").0);
 }
 
-/// A gateway before nodes 1 and 2, of which it bootstraps at the second.
+/// A gateway before nodes 1 and 2, of which it bootstraps at the second, which coordinates all groups.
 pub(crate) struct Two {
     pub(crate) gateway: Gateway,
     pub(crate) brokers: Vec<ScriptedBroker>,
@@ -164,6 +164,7 @@ impl Two {
             bytes::METADATA => {
                 Reply::Frame(bytes::metadata_answer(request.correlation(), request.version(), &both))
             }
+            bytes::FIND_COORDINATOR => Reply::Frame(bytes::coordinator_answer(request.correlation(), 0, 2)),
             _ => usual(request),
         };
         let second = ScriptedBroker::start(ports.base() + 1, either.clone()).unwrap();

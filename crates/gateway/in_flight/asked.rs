@@ -24,6 +24,8 @@ pub enum Left {
     Partly,
     /// All of it: nobody knows what the broker has done.
     Wholly,
+    /// All of it, and the broker has said that another one is to be asked.
+    Elsewhere,
 }
 
 /// A forwarded request whose answer the broker owes.
@@ -55,6 +57,6 @@ impl Asked {
     /// Whether it is sent again to another broker's connection out of what is kept: all of it is, and the bytes that came
     /// are gone.
     pub(super) fn goes_again(&self) -> bool {
-        matches!(self.keep, Keep::Whole(_)) && self.left != Left::Not
+        matches!(self.keep, Keep::Whole(_)) && matches!(self.left, Left::Partly | Left::Wholly)
     }
 }

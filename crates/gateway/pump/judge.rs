@@ -1,6 +1,6 @@
 //! What becomes of the questions of a broker that is gone, and the answers in its place.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use policy::fate::{self, Fate, Sent, Whom};
 use wire::api::Api;
@@ -15,13 +15,9 @@ use crate::ended::{Ended, Why};
 use crate::frames::SIZE_BYTES;
 use crate::in_flight::{Asked, Judged, Left};
 use crate::kept::{Keep, Look};
-use crate::upstream;
 
 /// How often a question is sent again that its broker may have died of.
 const REPEATS_MAX: u8 = 2;
-
-/// A node that comes back within this is not gone: others are asked in its place only after that.
-const BLINK: Duration = Duration::from_millis(200);
 
 /// Whether there may be a broker in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,10 +38,10 @@ struct Case<'a> {
 }
 
 impl Pump {
-    /// Decides about all questions. What has not come whole is answered once it has.
-    pub(super) fn judge_all(&self, hope: Hope) -> Result<(), Ended> {
+    /// Decides about all questions, and says how many go on waiting. What has not come whole is answered once it has.
+    pub(super) fn judge_all(&self, hope: Hope) -> Result<usize, Ended> {
         let last = self.last_on_its_way();
-        let (mut is_first, mut is_behind_records) = (true, false);
+        let (mut is_first, mut is_behind_records, mut waiting) = (true, false, 0);
         self.in_flight.judge(|name, asked, look| {
             if std::mem::take(&mut is_first) && asked.left == Left::Wholly && hope == Hope::Left {
                 // Brokers answer one after the other: it may be this one that the broker died of.
@@ -54,21 +50,24 @@ impl Pump {
             let case = Case { asked, look, is_behind_records, hope };
             is_behind_records |= case.asked.api == Api::Produce && case.asked.left == Left::Wholly;
             if name != last {
-                return self.judge(case);
+                let judged = self.judge(case);
+                waiting += usize::from(matches!(judged, Ok(Judged::Waits)));
+                return judged;
             }
             if case.is_behind_records && case.asked.api == Api::Produce {
                 // It must not overtake them: nothing of it goes on.
                 case.asked.left = Left::Partly;
             }
             Ok(Judged::Waits)
-        })
+        })?;
+        Ok(waiting)
     }
 
     /// Decides about the question of which not all left, now that all of it has come.
     pub(super) fn judge_partly_gone(&self, hope: Hope) -> Result<(), Ended> {
         self.in_flight.judge(|_, asked, look| match asked.left {
             Left::Partly => self.judge(Case { asked, look, is_behind_records: false, hope }),
-            Left::Not | Left::Wholly => Ok(Judged::Waits),
+            Left::Not | Left::Wholly | Left::Elsewhere => Ok(Judged::Waits),
         })
     }
 
@@ -77,17 +76,12 @@ impl Pump {
         let Case { asked, look, is_behind_records, hope } = case;
         let sent = match asked.left {
             Left::Wholly => Sent::Wholly,
-            Left::Not | Left::Partly if is_behind_records => Sent::NotBehindRecords,
-            Left::Not | Left::Partly => Sent::Not,
+            Left::Not | Left::Partly | Left::Elsewhere if is_behind_records => Sent::NotBehindRecords,
+            Left::Not | Left::Partly | Left::Elsewhere => Sent::Not,
         };
         let body = body(asked, look)?;
-        let about = match body {
-            Body::Of(body) => fate::Asked::of(asked.api, asked.version, body),
-            Body::Names(_) => fate::Asked::Records { acks: -1 },
-            Body::Unknown => fate::Asked::Plain,
-        };
-        let fate = fate::fate(asked.api, about, sent).ok_or_else(|| unanswered(asked))?;
-        let can_wait = hope == Hope::Left
+        let fate = fate::fate(asked.api, about(asked, body), sent).ok_or_else(|| unanswered(asked))?;
+        let can_wait = self.is_patient(asked, fate, hope)
             && match fate {
                 Fate::Hold { .. } => asked.left == Left::Not || matches!(asked.keep, Keep::Whole(_)),
                 Fate::SendAgain { .. } => {
@@ -104,8 +98,32 @@ impl Pump {
         Ok(Judged::Answered(answer))
     }
 
+    /// Whether there is hope for a question that what it waits for comes in time.
+    fn is_patient(&self, asked: &Asked, fate: Fate, hope: Hope) -> bool {
+        match (hope, fate) {
+            (Hope::Left, _) => true,
+            (Hope::Gone, Fate::Hold { to, .. } | Fate::SendAgain { to, .. }) => {
+                to == Whom::Coordinator && asked.read_at + to.patience(self.hold()) > Instant::now()
+            }
+            (Hope::Gone, Fate::Answer(_) | Fate::Forget) => false,
+        }
+    }
+
+    /// How long what waits for a broker is held.
+    pub(super) fn hold(&self) -> Duration {
+        self.session.place.cluster.spec().config.hold
+    }
+
+    /// The answer to a question that nobody has answered in time.
+    pub(super) fn refusal(&self, asked: &Asked, look: Look<'_>) -> Result<Vec<u8>, Ended> {
+        let body = body(asked, look)?;
+        let fate = fate::fate(asked.api, about(asked, body), Sent::Not);
+        let code = fate.and_then(Fate::code).ok_or_else(|| unanswered(asked))?;
+        self.answer(asked, body, code)
+    }
+
     /// A question has an answer of the gateway's own.
-    fn stands_in(&self, asked: &Asked) {
+    pub(super) fn stands_in(&self, asked: &Asked) {
         self.session.counts.stood_in(asked.api);
         if asked.slotted {
             self.session.limits.landed();
@@ -148,46 +166,11 @@ impl Pump {
         };
         answer.map_err(cannot)
     }
-
-    /// Asks other brokers what any of them can answer, once the node of this connection is away for more than a moment.
-    /// Never ends.
-    pub(super) async fn ask_elsewhere(&self) -> Ended {
-        let session = &self.session;
-        tokio::time::sleep(BLINK).await;
-        loop {
-            let Some((name, asked, frame)) = self.in_flight.find(|asked, look| {
-                let Look::Bytes(frame) = look else { return None };
-                let Ok(Body::Of(body)) = body(asked, look) else { return None };
-                let about = fate::Asked::of(asked.api, asked.version, body);
-                match fate::fate(asked.api, about, Sent::Not)? {
-                    Fate::Hold { to: Whom::AnyNode, .. } if matches!(asked.keep, Keep::Whole(_)) => {
-                        Some(frame.to_vec())
-                    }
-                    Fate::Hold { .. } | Fate::SendAgain { .. } | Fate::Answer(_) | Fate::Forget => None,
-                }
-            }) else {
-                tokio::time::sleep(BLINK).await;
-                continue;
-            };
-            let answered = upstream::ask_anybody(session, &frame).await;
-            let answer = answered.and_then(|answer| {
-                let is_its = answer.first_chunk() == Some(&asked.correlation.0.to_be_bytes());
-                if is_its { self.rewritten(asked, answer).ok() } else { None }
-            });
-            match answer {
-                Some(answer) => {
-                    self.in_flight.answer(name, answer);
-                    self.stands_in(&asked);
-                }
-                None => tokio::time::sleep(BLINK).await,
-            }
-        }
-    }
 }
 
 /// What is known of a request's body.
 #[derive(Clone, Copy)]
-enum Body<'a> {
+pub(super) enum Body<'a> {
     /// All of it, or of a Produce the front.
     Of(&'a [u8]),
     /// Of a Produce, what it names.
@@ -196,7 +179,16 @@ enum Body<'a> {
     Unknown,
 }
 
-fn body<'a>(asked: &Asked, look: Look<'a>) -> Result<Body<'a>, Ended> {
+/// What about a question its fate hangs on.
+pub(super) fn about(asked: &Asked, body: Body<'_>) -> fate::Asked {
+    match body {
+        Body::Of(body) => fate::Asked::of(asked.api, asked.version, body),
+        Body::Names(_) => fate::Asked::Records { acks: -1 },
+        Body::Unknown => fate::Asked::Plain,
+    }
+}
+
+pub(super) fn body<'a>(asked: &Asked, look: Look<'a>) -> Result<Body<'a>, Ended> {
     let frame = match look {
         Look::Names(Some(echo)) => return Ok(Body::Names(echo)),
         Look::Names(None) | Look::Nothing => return Ok(Body::Unknown),

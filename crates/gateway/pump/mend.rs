@@ -3,7 +3,6 @@
 //! [`Pump::lose`] only notes the loss. What becomes of the questions is decided by [`Pump::mend`], which is polled behind
 //! the direction of requests: by then it is known how far each of them had left.
 
-use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Instant;
@@ -129,23 +128,18 @@ impl Pump {
         broker
     }
 
-    /// Makes another connection to a broker, and asks again what was asked before; or answers it. What any broker can answer
-    /// others are asked meanwhile.
+    /// Makes another connection to a broker, and asks again what was asked before; or answers it. Others are asked meanwhile
+    /// ([`Pump::ask_others`]).
     pub(super) async fn mend(&self) -> Result<(), Ended> {
         self.judge_all(Hope::Left)?;
         loop {
-            let mut elsewhere = pin!(self.ask_elsewhere());
-            let mut reach = pin!(upstream::reach(&self.session));
-            let reached = std::future::poll_fn(|cx| {
-                if let Poll::Ready(reached) = reach.as_mut().poll(cx) {
-                    return Poll::Ready(reached);
-                }
-                elsewhere.as_mut().poll(cx).map(Err)
-            });
-            let reached = match reached.await {
+            let reached = match upstream::reach(&self.session).await {
                 Ok(stream) => stream,
                 Err(ended) if matches!(ended.why, Why::Unreachable | Why::BrokerLogin) => {
-                    return self.give_up(&ended);
+                    if self.give_up(&ended)? == 0 {
+                        return Ok(());
+                    }
+                    continue;
                 }
                 Err(ended) => return Err(ended),
             };
@@ -159,16 +153,18 @@ impl Pump {
         }
     }
 
-    /// There is no broker in time: who waits for one is told.
-    fn give_up(&self, ended: &Ended) -> Result<(), Ended> {
-        if self.judge_all(Hope::Gone).is_err() {
+    /// There is no broker in time: who waits for one is told. Says how many questions have more time.
+    fn give_up(&self, ended: &Ended) -> Result<usize, Ended> {
+        let Ok(waiting) = self.judge_all(Hope::Gone) else {
             return Err(
                 Ended::new(ended.side, ended.why).because(ended.detail.as_deref().unwrap_or_default())
             );
+        };
+        if waiting == 0 {
+            let waits = self.writing.get() == Writing::Waits;
+            self.mending.set(if waits { Mending::GaveUp } else { Mending::Not });
         }
-        let waits = self.writing.get() == Writing::Waits;
-        self.mending.set(if waits { Mending::GaveUp } else { Mending::Not });
-        Ok(())
+        Ok(waiting)
     }
 
     /// Takes the frames out of the ready bytes whose questions were answered while they waited for a broker.

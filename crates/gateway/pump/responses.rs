@@ -38,8 +38,8 @@ enum Frame {
 enum Filled {
     /// So many bytes; none at the end of the broker's stream.
     Bytes(usize),
-    /// An answer of the gateway's own is due.
-    Ours,
+    /// An answer that is here is due: one of the gateway's own, or one that was held back.
+    Due,
     /// The broker was lost.
     Lost,
 }
@@ -67,9 +67,10 @@ impl Pump {
                     self.session.counts.from_broker(n);
                     self.session.broker_answers();
                 }
-                Ok(Filled::Ours) => {}
+                Ok(Filled::Due) => {}
                 Ok(Filled::Lost) => {
                     losses = self.losses.get();
+                    self.held_until.set(None);
                     match frame {
                         // What had come of an answer was held back, and goes nowhere.
                         Frame::Boundary => intake = Intake::default(),
@@ -112,7 +113,8 @@ impl Pump {
         Ended::broker(why).because(format_args!("{} answers owed", self.in_flight.len()))
     }
 
-    /// Waits for the broker's bytes, or for an answer of the gateway's own to come to the front (`None`).
+    /// Waits for the broker's bytes, or for an answer that is here to become due. Nothing is read while others are asked what
+    /// the client is to hear first.
     /// Cancel-safe: a byte that was read is in the intake.
     async fn fill_from_broker(
         &self,
@@ -120,12 +122,23 @@ impl Pump {
         at_boundary: bool,
         losses: u32,
     ) -> Result<Filled, Ended> {
+        let mut holding = None;
         std::future::poll_fn(|cx| {
             if self.losses.get() != losses {
                 return Poll::Ready(Ok(Filled::Lost));
             }
-            if at_boundary && intake.is_empty() && self.in_flight.front_is_ours() {
-                return Poll::Ready(Ok(Filled::Ours));
+            if at_boundary && self.in_flight.front_is_ours() {
+                return Poll::Ready(Ok(Filled::Due));
+            }
+            if let Some(until) = self.held_until.get() {
+                let holding = holding.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until.into())));
+                return holding.as_mut().poll(cx).map(|()| {
+                    self.held_until.set(None);
+                    Ok(Filled::Due)
+                });
+            }
+            if at_boundary && self.in_flight.front_is_elsewhere() {
+                return Poll::Pending;
             }
             // Without a broker there is nothing to wait for: one is made in this task, before this poll.
             let broker = self.broker.borrow();
@@ -196,7 +209,7 @@ impl Pump {
             }
             return Ok(Flow::On);
         }
-        if intake.rest().is_empty() {
+        if intake.rest().is_empty() || self.in_flight.front_is_elsewhere() {
             return Ok(Flow::More);
         }
         match self.begin_answer(intake.rest(), now, timed)? {
@@ -204,6 +217,10 @@ impl Pump {
             Begun::Frame(ahead, begun) => {
                 intake.pass(ahead);
                 *frame = begun;
+            }
+            Begun::Elsewhere(consumed) => {
+                self.hand_out(intake).await?;
+                intake.take_out(consumed);
             }
             Begun::Instead { bytes, consumed, left } => {
                 self.hand_out(intake).await?;

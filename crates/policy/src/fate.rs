@@ -11,6 +11,8 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+use std::time::Duration;
+
 use wire::api::Api;
 use wire::error::code;
 
@@ -37,6 +39,20 @@ pub enum Whom {
     SameNode,
     /// To any broker of the cluster.
     AnyNode,
+    /// To whichever broker coordinates its group by then.
+    Coordinator,
+}
+
+impl Whom {
+    /// How long it is kept, where others are kept for `hold`. The controller misses a broker that died only after nine
+    /// seconds (`broker.session.timeout.ms`), and then another one coordinates its groups: who is told before that gives up
+    /// its session for nothing.
+    pub const fn patience(self, hold: Duration) -> Duration {
+        match self {
+            Whom::SameNode | Whom::AnyNode => hold,
+            Whom::Coordinator => hold.saturating_mul(3),
+        }
+    }
 }
 
 /// What becomes of it.
@@ -92,8 +108,12 @@ pub fn fate(api: Api, asked: Asked, sent: Sent) -> Option<Fate> {
     })
 }
 
-/// Who can answer it as well as the broker that it was for: what all brokers know, and ids that any may give.
+/// Who can answer it as well as the broker that it was for: of what all brokers know, and ids that any may give, any of them.
+/// What members of groups say without looking for it first is for the group's coordinator, wherever that is.
 fn whom(api: Api, asked: Asked) -> Whom {
+    if matches!(api, Api::Heartbeat | Api::OffsetCommit | Api::LeaveGroup) {
+        return Whom::Coordinator;
+    }
     let by_any = matches!(api, Api::Metadata | Api::FindCoordinator | Api::DescribeCluster)
         || (api == Api::InitProducerId && asked == Asked::Plain);
     if by_any { Whom::AnyNode } else { Whom::SameNode }

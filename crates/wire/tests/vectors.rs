@@ -143,7 +143,7 @@ fn an_answer_that_sends_to_another_coordinator_is_known_in_every_version() {
     for [api, version, request, _, _, _] in lines::<6>(REFUSALS) {
         let api = Api::from_key(api.parse().unwrap()).unwrap();
         let (version, request) = (version.parse().unwrap(), bytes(request));
-        let is_of_members = matches!(api, Api::Heartbeat | Api::OffsetCommit);
+        let is_of_members = matches!(api, Api::Heartbeat | Api::OffsetCommit | Api::LeaveGroup);
         for code in [0, 14, 15, 16, 25] {
             let frame = refuse(api, version, CorrelationId(7), &request, code, "").unwrap();
             let known = coordinator_error(api, version, &frame[4..]);

@@ -44,7 +44,7 @@ fn read(
     let sasl = read_sasl(&mut section, base);
     let refresh = section.time("refresh", "5s", ["100ms", "1h"]);
     let dial_timeout = section.time("dial_timeout", "3s", ["10ms", "5m"]);
-    let hold = section.time("hold", "5s", ["0s", "5m"]);
+    let hold = section.time("hold", "5s", ["100ms", "5m"]);
     let answer_timeout = section.time("answer_timeout", "30s", ["100ms", "1h"]);
     let known_ids: Vec<i32> = node_addresses.keys().copied().collect();
     let mut listeners = Vec::new();

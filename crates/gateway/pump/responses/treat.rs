@@ -24,6 +24,9 @@ const WHOLE_BYTES_MAX: usize = 64 * 1024;
 /// The largest answer that is gathered because its addresses can be anywhere in it.
 const GATHERED_BYTES_MAX: usize = 8 * 1024 * 1024;
 
+/// How long after its records left a producer is told, at the earliest, that another broker leads their partition.
+const MISLED_AFTER: Duration = Duration::from_millis(200);
+
 /// Answers whose times are kept until their bytes are written; further ones count without that last write.
 const TIMED_MAX: usize = 32;
 
@@ -33,6 +36,8 @@ pub(super) enum Begun {
     More,
     /// The first `ahead` bytes may go; then the answer continues as told.
     Frame(usize, Frame),
+    /// The first bytes, so many of them, are no answer for the client: others are asked.
+    Elsewhere(usize),
     /// These bytes, with their size, go in place of the first `consumed` unread ones; `left` more pass.
     Instead { bytes: Vec<u8>, consumed: usize, left: usize },
 }
@@ -75,7 +80,13 @@ impl Pump {
             return Err(Ended::broker(Why::BadAnswer).because("an answer to another question"));
         }
         let there = frame.len().min(size);
+        if there == size && self.goes_elsewhere(&asked, &frame[..there]) {
+            return Ok(Begun::Elsewhere(SIZE_BYTES + size));
+        }
         let mut begun = self.treat(asked, size, &frame[..there])?;
+        if self.held_until.get().is_some() {
+            return Ok(Begun::More);
+        }
         if !matches!(begun, Begun::More) {
             if asked.slotted || !self.session.limits.pass_back(asked.api, SIZE_BYTES + size, now) {
                 self.limit_answer(asked, size, &mut frame[..there], &mut begun, now);
@@ -103,7 +114,7 @@ impl Pump {
         let throttle_ms = i32::try_from(throttle.as_millis()).unwrap_or(i32::MAX);
         let frame = match begun {
             Begun::Instead { bytes, .. } => bytes.get_mut(SIZE_BYTES..).unwrap_or_default(),
-            Begun::Frame(..) | Begun::More => frame,
+            Begun::Frame(..) | Begun::Elsewhere(_) | Begun::More => frame,
         };
         // Where the field is not at hand, the pause says the same.
         let _ = throttle::raise(api, version, frame, throttle_ms);
@@ -206,6 +217,9 @@ impl Pump {
         };
         let mut metered = self.meters(asked).then(Metered::default);
         let fed = self.feed(asked, &mut walker, metered.as_mut(), frame)?;
+        if asked.api == Api::Produce && walker.is_misled() && self.holds_back(&asked) {
+            return Ok(Endpoints::None);
+        }
         if walker.errors() > 0 {
             self.session.counts.failed(asked.api);
         }
@@ -214,6 +228,17 @@ impl Pump {
             Fed::Tail(_) => Ok(Endpoints::Perhaps),
             Fed::All => Err(bad(FRONT_CUT)),
         }
+    }
+
+    /// Whether an answer comes too early: told at once that another broker leads, some producers ask three times while the
+    /// cluster is still agreeing on who, and then give up.
+    fn holds_back(&self, asked: &Asked) -> bool {
+        let due = asked.sent_at + MISLED_AFTER;
+        let is_early = due > Instant::now();
+        if is_early {
+            self.held_until.set(Some(due));
+        }
+        is_early
     }
 
     /// The frame, with its size, that goes to the client for an answer that came on another connection.

@@ -87,11 +87,16 @@ fn what_only_reads_is_sent_again() {
 
 #[test]
 fn members_and_transactions_look_for_their_coordinator_again() {
-    assert_fates(&[Api::Heartbeat, Api::OffsetCommit], Asked::Plain, hold(16), again(16));
+    let to = Whom::Coordinator;
+    let (not, wholly) = (Fate::Hold { to, or: 16 }, Fate::SendAgain { to, or: 16 });
+    assert_fates(&[Api::Heartbeat, Api::OffsetCommit], Asked::Plain, not, wholly);
+    assert_fates(&[Api::LeaveGroup], Asked::Plain, not, Fate::Answer(16));
+    // Longer than a controller takes to miss a broker, and not as long as any client waits for an answer.
+    let patience = to.patience(Duration::from_secs(5));
+    assert!(patience > Duration::from_secs(9) && patience < Duration::from_secs(30));
     let repeated = [
         Api::JoinGroup,
         Api::SyncGroup,
-        Api::LeaveGroup,
         Api::ConsumerGroupHeartbeat,
         Api::ShareGroupHeartbeat,
         Api::StreamsGroupHeartbeat,

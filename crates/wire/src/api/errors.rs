@@ -139,12 +139,12 @@ pub fn top_error(api: Api, version: i16, frame: &[u8]) -> Option<i16> {
     reader.i16("error code").ok()
 }
 
-/// The code by which the answer to a `Heartbeat` or an `OffsetCommit` says that its broker does not coordinate the group,
+/// The code by which the answer to a `Heartbeat`, an `OffsetCommit` or a `LeaveGroup` says that its broker does not coordinate the group,
 /// for now or any more: 14, 15 or 16. `None` for other answers and other APIs.
 pub fn coordinator_error(api: Api, version: i16, frame: &[u8]) -> Option<i16> {
     let error = if api == Api::OffsetCommit {
         commit_error(version, frame).ok().flatten()
-    } else if api == Api::Heartbeat {
+    } else if matches!(api, Api::Heartbeat | Api::LeaveGroup) {
         top_error(api, version, frame)
     } else {
         None
