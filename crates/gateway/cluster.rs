@@ -40,6 +40,8 @@ pub struct Node {
     pub address: Upstream,
     /// Whether the last look found it in the cluster and reached it.
     pub up: bool,
+    /// Whether the brokers counted it among themselves at the last look.
+    pub member: bool,
     /// Where it says that it stands.
     pub rack: Option<Arc<str>>,
 }

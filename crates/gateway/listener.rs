@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arc_swap::{ArcSwap, Guard};
 use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
-use wire::{Advertised, Book, NodeId};
+use wire::{Advertised, Book, NodeId, Staying};
 
 use crate::cluster::Cluster;
 use crate::inherited::Inherited;
@@ -77,6 +77,8 @@ impl Drop for Port {
 pub struct Listener {
     door: ArcSwap<Door>,
     book: ArcSwap<Book>,
+    /// The nodes that clients see although brokers leave them out.
+    staying: ArcSwap<Vec<Staying>>,
     ports: Mutex<BTreeMap<Entry, Port>>,
 }
 
@@ -127,7 +129,12 @@ pub fn bind(
 impl Listener {
     /// A listener without ports.
     pub fn new(door: Door) -> Self {
-        Self { door: ArcSwap::from_pointee(door), book: ArcSwap::default(), ports: Mutex::default() }
+        Self {
+            door: ArcSwap::from_pointee(door),
+            book: ArcSwap::default(),
+            staying: ArcSwap::default(),
+            ports: Mutex::default(),
+        }
     }
 
     /// Its configuration now, for a new connection.
@@ -181,7 +188,15 @@ impl Listener {
             }
         };
         let book = Book::new(self.ports().keys().filter_map(advertised));
-        self.book.store(Arc::new(book));
+        self.book.store(Arc::new(book.with_staying(self.staying.load().iter().cloned())));
+    }
+
+    /// Clients see these nodes from now on, whatever brokers say.
+    pub fn show(&self, staying: &[Staying]) {
+        if **self.staying.load() != *staying {
+            self.staying.store(Arc::new(staying.to_vec()));
+            self.publish_book();
+        }
     }
 
     fn ports(&self) -> MutexGuard<'_, BTreeMap<Entry, Port>> {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use policy::versions::{has_transactions_v2, hide_transactions_v2};
 use tokio::task::JoinSet;
 use wire::versions::Offered;
-use wire::{NodeId, Upstream};
+use wire::{NodeId, Staying, Upstream};
 
 use crate::cluster::{Cluster, Node, Offer, Spec, Topology};
 use crate::listener;
@@ -30,6 +30,10 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// How long clients are promised no more than a broker holds that is gone from the cluster: it may be back after an
 /// upgrade or a repair. A broker that was taken out for good is no longer held to.
 const HELD_TO: Duration = Duration::from_hours(1);
+
+/// How long clients are still shown a broker that the others leave out because it is down. Several libraries close what they have
+/// open to a broker that is not shown any more, and tell their programs.
+const SHOWN: Duration = Duration::from_mins(5);
 
 /// Why a look at the topology failed.
 #[derive(Debug, thiserror::Error)]
@@ -141,6 +145,7 @@ impl Look {
         }
         let up = self.probe_all(&spec, &there).await;
         self.bind_ports();
+        self.show(now);
         self.tell(&up);
         let offers: Vec<&Offered> = self.seen.values().filter_map(|seen| seen.offered.as_ref()).collect();
         if offers.is_empty() {
@@ -149,7 +154,7 @@ impl Look {
         let offer = self.offer(policy::versions::offer(&offers));
         let known = self.seen.iter().map(|(id, seen)| {
             let (address, rack) = (seen.address.clone(), seen.rack.clone());
-            (*id, Node { address, up: up.contains(id), rack })
+            (*id, Node { address, up: up.contains(id), member: there.contains(id), rack })
         });
         self.cluster.publish(Topology { cluster_id: nodes.cluster_id, nodes: known.collect(), offer });
         Ok(())
@@ -303,6 +308,15 @@ impl Look {
                 listener.accept_at(bound, &self.cluster, &self.gateway, &self.workers);
             }
         }
+    }
+
+    /// Shows clients the brokers that were there a while ago.
+    fn show(&self, now: Instant) {
+        let is_shown = |seen: &Seen| now.saturating_duration_since(seen.there_at) <= SHOWN;
+        let staying = self.seen.iter().filter(|(_, seen)| is_shown(seen));
+        let staying: Vec<Staying> =
+            staying.map(|(id, seen)| Staying { node: *id, rack: seen.rack.clone() }).collect();
+        self.cluster.listeners.load().iter().for_each(|listener| listener.show(&staying));
     }
 
     /// Counts and logs what changed.

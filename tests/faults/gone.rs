@@ -341,6 +341,25 @@ fn while_one_broker_is_away_others_answer_what_any_can() {
 }
 
 #[test]
+fn a_broker_that_is_expected_back_is_shown_although_the_others_leave_it_out() {
+    let mut two = Two::new(&["hold = \"300ms\""], |_| None);
+    let mut client = two.client_of_the_first();
+    two.has_first.store(false, Ordering::Relaxed);
+    drop(two.brokers.remove(0));
+    let ours: Vec<bytes::Broker> =
+        [2, 1].map(|node| (node, "127.0.0.1".to_owned(), i32::from(two.base) + node)).to_vec();
+    let mut other = RawClient::connect(("127.0.0.1", two.base + 2)).unwrap();
+    for version in [1, 12] {
+        let shown = bytes::metadata_answer(&7_i32.to_be_bytes(), version, &ours);
+        assert_eq!(other.ask(&bytes::metadata(version, 7)).unwrap(), shown);
+    }
+    // It coordinates nothing, and says so in its place: whoever asks all brokers for their groups hears those of the others.
+    let list = |correlation| raw::request(16, 2, correlation, "test", HeadStyle::Classic, &[]);
+    let nothing = |correlation: i32| Bytes::default().i32(correlation).i32(0).i16(0).i32(0).0;
+    wait::until("the next look", LIMIT, || Ok((client.ask(&list(8))? == nothing(8)).then_some(()))).unwrap();
+}
+
+#[test]
 fn a_thousand_questions_survive_a_broker_that_goes_again_and_again() {
     let answered = Arc::new(Mutex::new(0_u32));
     let count = Arc::clone(&answered);

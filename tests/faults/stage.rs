@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -148,6 +149,8 @@ pub(crate) struct Two {
     pub(crate) brokers: Vec<ScriptedBroker>,
     /// Node N has its port at this + N.
     pub(crate) base: u16,
+    /// Whether the brokers count the first among themselves.
+    pub(crate) has_first: Arc<AtomicBool>,
     _ports: FreePorts,
 }
 
@@ -160,9 +163,12 @@ impl Two {
     ) -> Self {
         let ports = FreePorts::reserve(2).unwrap();
         let both: Vec<Broker> = [1, 2].map(|node| (node, "kafka.invalid".to_owned(), 9092 + node)).to_vec();
+        let has_first = Arc::new(AtomicBool::new(true));
+        let has = Arc::clone(&has_first);
         let either = move |request: &Request| match request.key() {
             bytes::METADATA => {
-                Reply::Frame(bytes::metadata_answer(request.correlation(), request.version(), &both))
+                let there = if has.load(Ordering::Relaxed) { &both[..] } else { &both[1..] };
+                Reply::Frame(bytes::metadata_answer(request.correlation(), request.version(), there))
             }
             bytes::FIND_COORDINATOR => Reply::Frame(bytes::coordinator_answer(request.correlation(), 0, 2)),
             _ => usual(request),
@@ -176,7 +182,7 @@ impl Two {
         cluster.more.extend(lines.iter().map(|line| (*line).to_owned()));
         let base = config.first_listener().unwrap().node_port_base;
         let gateway = Gateway::start(env!("CARGO_BIN_EXE_portcullis"), &config).unwrap();
-        Self { gateway, brokers, base, _ports: ports }
+        Self { gateway, brokers, base, has_first, _ports: ports }
     }
 
     /// A client at node 1, to which the gateway has a connection.

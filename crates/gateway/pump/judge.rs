@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use policy::fate::{self, Fate, Sent, Whom};
 use wire::api::Api;
+use wire::error::code;
 use wire::head;
 use wire::known::{self, Known};
 use wire::meter::Echo;
@@ -15,6 +16,7 @@ use crate::ended::{Ended, Why};
 use crate::frames::SIZE_BYTES;
 use crate::in_flight::{Asked, Judged, Left};
 use crate::kept::{Keep, Look};
+use crate::listener::{Entry, Place};
 
 /// How often a question is sent again that its broker may have died of.
 const REPEATS_MAX: u8 = 2;
@@ -122,6 +124,12 @@ impl Pump {
         self.answer(asked, body, code)
     }
 
+    /// Whether the brokers do not count this connection's own among themselves: it leads and coordinates nothing.
+    fn is_no_member(&self) -> bool {
+        let Place { cluster, entry: Entry::Node(node), .. } = &*self.session.place else { return false };
+        cluster.topology().is_some_and(|topology| topology.nodes.get(node).is_some_and(|node| !node.member))
+    }
+
     /// A question has an answer of the gateway's own.
     pub(super) fn stands_in(&self, asked: &Asked) {
         self.session.counts.stood_in(asked.api);
@@ -135,6 +143,9 @@ impl Pump {
     /// The answer in a broker's place.
     fn answer(&self, asked: &Asked, body: Body<'_>, code: i16) -> Result<Vec<u8>, Ended> {
         let Asked { api, version, correlation, .. } = *asked;
+        // Who asks all brokers what each of them coordinates is not to wait for one that coordinates nothing.
+        let lists = matches!(api, Api::ListGroups | Api::ListTransactions);
+        let code = if lists && self.is_no_member() { code::NONE } else { code };
         let cannot = |error: wire::Malformed| Ended::broker(Why::Unanswered).because(error);
         let message = "the gateway can't reach the broker";
         let produce = |echo: &Echo| {

@@ -83,13 +83,36 @@ impl fmt::Display for Advertised {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Book {
     entries: Vec<(NodeId, Advertised)>,
+    staying: Vec<Staying>,
+}
+
+/// A node that clients are to find among a cluster's brokers, also while the brokers leave it out: it is expected back, and
+/// clients would close what they have open to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Staying {
+    /// Which it is.
+    pub node: NodeId,
+    /// Where it says that it stands.
+    pub rack: Option<Arc<str>>,
 }
 
 impl Book {
     /// Where a node is named twice, the last address holds.
     pub fn new(entries: impl IntoIterator<Item = (NodeId, Advertised)>) -> Book {
         let by_node: std::collections::BTreeMap<NodeId, Advertised> = entries.into_iter().collect();
-        Book { entries: by_node.into_iter().collect() }
+        Book { entries: by_node.into_iter().collect(), staying: Vec::new() }
+    }
+
+    /// With nodes that are always shown, as far as they have an address.
+    #[must_use]
+    pub fn with_staying(self, staying: impl IntoIterator<Item = Staying>) -> Book {
+        let staying = staying.into_iter().filter(|staying| self.get(staying.node).is_some()).collect();
+        Book { staying, ..self }
+    }
+
+    /// The nodes that are always shown.
+    pub fn staying(&self) -> &[Staying] {
+        &self.staying
     }
 
     /// The address that stands for `node`; `None` when the gateway has no port for it.

@@ -3,7 +3,7 @@
 
 mod configs;
 
-use crate::address::{Advertised, Book, NodeId};
+use crate::address::{Advertised, Book, NodeId, Staying};
 use crate::api::{AnswerPath, Api};
 use crate::error::{Malformed, code};
 use crate::head::answer_head;
@@ -181,14 +181,18 @@ fn put_node(writer: &mut Writer, node: NodeId, address: &Advertised) {
     writer.i32(i32::from(address.port));
 }
 
-/// An array of brokers, read up to its end and written anew: id, host and port replaced, `rest` of each entry as it is.
+/// An array of brokers, read up to its end and written anew: id, host and port replaced, `rest` of each entry as it is. Those
+/// of `more` that are not among them follow, each with a rest of its own.
 fn brokers(
     reader: &mut Reader<'_>,
     book: &Book,
     left_out: &mut Vec<NodeId>,
     rest: impl Fn(&mut Reader<'_>) -> Result<(), Malformed>,
+    more: &[Staying],
+    rest_of: impl Fn(&mut Writer, &Staying),
 ) -> Result<Vec<u8>, Malformed> {
     let mut kept: usize = 0;
+    let mut missing: Vec<&Staying> = more.iter().collect();
     let mut entries = Writer::new(reader.encoding());
     for _ in 0..reader.array_count("brokers")? {
         let node = NodeId(reader.i32("node id")?);
@@ -203,6 +207,13 @@ fn brokers(
         };
         put_node(&mut entries, node, address);
         entries.raw(as_it_is);
+        kept = kept.saturating_add(1);
+        missing.retain(|staying| staying.node != node);
+    }
+    for staying in missing {
+        let Some(address) = book.get(staying.node) else { continue };
+        put_node(&mut entries, staying.node, address);
+        rest_of(&mut entries, staying);
         kept = kept.saturating_add(1);
     }
     let mut array = Writer::new(reader.encoding());
@@ -222,13 +233,15 @@ fn cluster(version: i16, frame: &[u8], book: &Book, left_out: &mut Vec<NodeId>) 
     reader.string_bytes("cluster id")?;
     reader.i32("controller id")?;
     let start = reader.position();
-    let replaced = brokers(&mut reader, book, left_out, |reader| {
+    let rest = |reader: &mut Reader<'_>| {
         reader.nullable_string_bytes("rack")?;
         if version >= 2 {
             reader.bool("is fenced")?;
         }
         reader.skip_tags()
-    })?;
+    };
+    // Who asks this wants to see who is there.
+    let replaced = brokers(&mut reader, book, left_out, rest, &[], |_, _| {})?;
     let place = start..reader.position();
     reader.i32("authorized operations")?;
     reader.skip_tags()?;
@@ -285,7 +298,8 @@ fn quorum(version: i16, frame: &[u8]) -> Result<Splice, Malformed> {
 
 /// Rewrites the beginning of a Metadata answer, from the correlation id to the end of its brokers. `bytes` is what has
 /// come of the frame so far; when all of it has come and this still says `Need`, it was cut short. The caller bounds how
-/// much it holds. The controller's id, like all node ids, stays.
+/// much it holds. The controller's id, like all node ids, stays. Nodes that stay though the brokers leave them out
+/// ([`Book::staying`]) are added.
 pub fn metadata_front(
     version: i16,
     bytes: &[u8],
@@ -316,12 +330,19 @@ fn read_front(
         reader.i32("throttle time")?;
     }
     let mut replacement = bytes.get(..reader.position()).unwrap_or_default().to_vec();
-    let array = brokers(&mut reader, book, left_out, |reader| {
+    let rest = |reader: &mut Reader<'_>| {
         if version >= 1 {
             reader.nullable_string_bytes("rack")?;
         }
         reader.skip_tags()
-    })?;
+    };
+    let rest_of = |writer: &mut Writer, staying: &Staying| {
+        if version >= 1 {
+            writer.nullable_string(staying.rack.as_deref());
+        }
+        writer.no_tags();
+    };
+    let array = brokers(&mut reader, book, left_out, rest, book.staying(), rest_of)?;
     replacement.extend_from_slice(&array);
     Ok(Front::Done { consumed: reader.position(), replacement })
 }

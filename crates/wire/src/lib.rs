@@ -24,6 +24,6 @@ pub mod versions;
 pub mod walk;
 pub mod writer;
 
-pub use address::{Advertised, Book, CorrelationId, NodeId, Upstream};
+pub use address::{Advertised, Book, CorrelationId, NodeId, Staying, Upstream};
 pub use api::Api;
 pub use error::Malformed;

@@ -162,7 +162,7 @@ fn play(
     let fared = cast.end_all(&ground, from_us)?;
     ground.keep_logs()?;
     say(begun, way, "done");
-    Ok(Outcome { way, fared, steps, connections_ended, took: begun.elapsed() })
+    Ok(Outcome { play, way, fared, steps, connections_ended, took: begun.elapsed() })
 }
 
 fn say(begun: Instant, way: Way, what: &str) {

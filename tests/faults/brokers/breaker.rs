@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::{Troop, spread, who_serves};
 use crate::bytes;
+use crate::gone::produce;
 use crate::stage::LIMIT;
 
 /// The topology is not looked at again within the test: what is noticed is noticed otherwise.
@@ -68,7 +69,7 @@ fn a_broker_for_which_nobody_waits_is_probed_at_doubling_times() {
     let mut troop = Troop::of(2, &[ONCE, "hold = \"500ms\""]);
     troop.stops(2);
     let mut client = troop.client_of(2);
-    client.send(&bytes::heartbeat(3, b"who")).unwrap();
+    client.send(&produce(3, -1, &[3], 10)).unwrap();
     // It is told to look elsewhere, and waits no more.
     assert_eq!(client.receive().unwrap()[..4], 3_i32.to_be_bytes());
     let begun = Instant::now();

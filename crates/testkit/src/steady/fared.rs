@@ -37,12 +37,25 @@ pub struct Fared {
 }
 
 impl Fared {
-    /// What is wrong with it, in words: whatever its program was told of, and records that are not as they should be. Empty when
-    /// brokers came and went and nobody noticed. A producer that is not idempotent may send twice and out of order.
+    /// What is wrong with it, in words. Empty when brokers came and went and nobody noticed.
     pub fn broken(&self) -> Vec<String> {
-        let summary = &self.summary;
-        let mut counts = vec![("failed sends", summary.failed_sends)];
-        counts.push(("errors told to the program", summary.errors.values().sum()));
+        let mut broken = self.told();
+        broken.extend(self.records_broken());
+        broken
+    }
+
+    /// What its program was told of, in words.
+    pub fn told(&self) -> Vec<String> {
+        let Summary { failed_sends, errors, .. } = &self.summary;
+        self.words(vec![
+            ("failed sends", *failed_sends),
+            ("errors told to the program", errors.values().sum()),
+        ])
+    }
+
+    /// How the records are not as they should be, in words. A producer that is not idempotent may send twice and out of order.
+    pub fn records_broken(&self) -> Vec<String> {
+        let mut counts = Vec::new();
         let mut count = |what, list: &[String]| counts.push((what, list.len() as u64));
         match &self.verdict {
             Verdict::Produced(produced, idempotence) => {
@@ -58,9 +71,13 @@ impl Fared {
                 count("records read otherwise than held", &consumed.altered);
             }
         }
-        if summary.records == 0 {
+        if self.summary.records == 0 {
             counts.push(("clients that did nothing", 1));
         }
+        self.words(counts)
+    }
+
+    fn words(&self, counts: Vec<(&'static str, u64)>) -> Vec<String> {
         let counts = counts.into_iter().filter(|(_, count)| *count > 0);
         counts.map(|(what, count)| format!("{}: {count} {what}", self.title)).collect()
     }

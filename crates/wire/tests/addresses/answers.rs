@@ -2,12 +2,14 @@
 
 use std::ops::RangeInclusive;
 
+use kafka_protocol::messages::metadata_response::MetadataResponseBroker;
 use kafka_protocol::messages::{
-    DescribeClusterResponse, DescribeConfigsResponse, FetchResponse, FindCoordinatorResponse,
+    BrokerId, DescribeClusterResponse, DescribeConfigsResponse, FetchResponse, FindCoordinatorResponse,
     MetadataResponse, ProduceResponse,
 };
+use kafka_protocol::protocol::StrBytes;
 use proptest::prelude::*;
-use wire::address::{Book, NodeId};
+use wire::address::{Book, NodeId, Staying};
 use wire::answer::{Front, Splice, mask_broker_configs, metadata_front, rewrite};
 use wire::api::Api;
 
@@ -162,7 +164,11 @@ proptest! {
     fn metadata_shows_the_gateway_as_soon_as_its_brokers_are_here(seed: u64) {
         let dice = &mut Dice(seed);
         for version in 0..=13 {
-            let book = dice.book();
+            let staying = (0..9).filter(|_| dice.yes()).map(|node| {
+                Staying { node: NodeId(node), rack: (node % 2 == 0).then(|| "a rack".into()) }
+            });
+            let staying: Vec<Staying> = staying.collect();
+            let book = dice.book().with_staying(staying.clone());
             let mut message: MetadataResponse = held::metadata_response(dice, version);
             let head = head(dice, Api::Metadata.answer_header_is_flexible(version));
             let frame = [head.clone(), encode(&message, version)].concat();
@@ -177,6 +183,13 @@ proptest! {
             prop_assert_eq!(metadata_front(version, &frame[..consumed], &book, &mut left_out).unwrap(), front);
             let bytes = [replacement, frame[consumed..].to_vec()].concat();
             prop_assert!(!leaks(&bytes));
+            for Staying { node, rack } in staying {
+                if message.brokers.iter().all(|broker| broker.node_id.0 != node.0) {
+                    let rack = rack.filter(|_| version >= 1).map(|rack| StrBytes::from_string(rack.to_string()));
+                    let broker = MetadataResponseBroker::default().with_rack(rack);
+                    message.brokers.push(broker.with_node_id(BrokerId(node.0)));
+                }
+            }
             readdress!(message.brokers, node_id, book);
             prop_assert_eq!(bytes, [head, encode(&message, version)].concat());
         }

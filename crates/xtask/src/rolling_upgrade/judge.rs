@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use testkit::Library;
 use testkit::steady::Fared;
 
 use super::ground::{Ends, Way};
-use super::play::Step;
+use super::play::{Play, Step};
 
 /// The only end of a client's connection that may be a broker's doing: it died inside an answer that was on its way to
 /// the client already, and nobody can know the rest of that.
@@ -13,6 +14,7 @@ const CUT_ANSWER: (&str, &str) = ("broker", "cut-off");
 
 /// How all fared on one way.
 pub(crate) struct Outcome {
+    pub(crate) play: Play,
     pub(crate) way: Way,
     pub(crate) fared: Vec<Fared>,
     pub(crate) steps: Vec<Step>,
@@ -24,7 +26,13 @@ pub(crate) struct Outcome {
 impl Outcome {
     /// Every promise that was not kept, in words.
     pub(crate) fn broken(&self) -> Vec<String> {
-        let mut broken: Vec<String> = self.fared.iter().flat_map(Fared::broken).collect();
+        let mut broken = Vec::new();
+        for fared in &self.fared {
+            if self.impatience(fared).is_none() {
+                broken.extend(fared.told());
+            }
+            broken.extend(fared.records_broken());
+        }
         for ((side, reason), count) in &self.connections_ended {
             // What clients close is theirs to close.
             if side != "client" && (side.as_str(), reason.as_str()) != CUT_ANSWER && *count > 0 {
@@ -32,5 +40,30 @@ impl Outcome {
             }
         }
         broken
+    }
+
+    /// What programs were told of because their libraries wait for less time than all brokers were away, and why.
+    pub(crate) fn excused(&self) -> Vec<String> {
+        let excused = self.fared.iter().filter_map(|fared| self.impatience(fared).map(|why| (fared, why)));
+        excused
+            .flat_map(|(fared, why)| fared.told().into_iter().map(move |told| format!("{told}: {why}")))
+            .collect()
+    }
+
+    /// For how long a library tries by default, where that is less than all brokers are away. Nobody can answer for them then.
+    fn impatience(&self, fared: &Fared) -> Option<&'static str> {
+        if self.play != Play::AllDown {
+            return None;
+        }
+        match fared.library {
+            Library::Java | Library::Librdkafka => None,
+            Library::KafkaPython => Some("a commit waits 30 s (request_timeout_ms)"),
+            Library::Aiokafka => Some("a batch waits 40 s (request_timeout_ms)"),
+            Library::KafkaJs => Some("it tries six times, within some ten seconds (retry.retries)"),
+            Library::FranzGo => Some("a commit is retried for 30 s (RetryTimeout)"),
+            Library::Sarama => Some(
+                "it tries four times within 300 ms (Producer.Retry), and tells of every heartbeat that failed",
+            ),
+        }
     }
 }

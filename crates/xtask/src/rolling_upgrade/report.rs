@@ -90,6 +90,9 @@ fn print_way(outcome: &Outcome) {
     for fared in &outcome.fared {
         print_said(outcome, fared);
     }
+    for excused in outcome.excused() {
+        println!("  its own patience is shorter — {excused}");
+    }
     let broken = outcome.broken();
     if broken.is_empty() {
         println!("  all that is promised was kept");
