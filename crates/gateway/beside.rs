@@ -34,6 +34,11 @@ impl Beside {
         Some(Self { node, broker, frames: Frames::default() })
     }
 
+    /// Whether it is the broker that serves the connection anyway.
+    pub fn is_own(&self, session: &Session) -> bool {
+        session.place.entry == Entry::Node(self.node) || session.served_by() == Some(self.node)
+    }
+
     /// Whether this broker speaks the version of a question.
     fn speaks(&self, api: Api, version: i16) -> bool {
         self.broker.offered.ranges.allows(api, version)

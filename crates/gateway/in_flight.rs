@@ -114,7 +114,9 @@ impl InFlight {
         let place = |name: u64| usize::try_from(name.saturating_sub(self.popped.get())).unwrap_or(usize::MAX);
         let (skip, end) = (place(first), place(end));
         for (at, owed) in self.owed.borrow_mut().iter_mut().enumerate().skip(skip) {
-            if let Owed::ByBroker(asked) = owed {
+            if let Owed::ByBroker(asked) = owed
+                && asked.left != Left::Elsewhere
+            {
                 asked.sent_at = now;
                 if at < end {
                     asked.left = Left::Wholly;
@@ -193,6 +195,16 @@ impl InFlight {
     /// Notes that others are asked what is at the front.
     pub fn goes_elsewhere(&self) {
         self.with_asked(self.popped.get(), |asked| asked.left = Left::Elsewhere);
+    }
+
+    /// Takes that back.
+    pub fn stays(&self) {
+        self.with_asked(self.popped.get(), |asked| asked.left = Left::Wholly);
+    }
+
+    /// Notes that others are asked what was pushed last.
+    pub fn last_goes_elsewhere(&self) {
+        self.with_asked(self.next_name().wrapping_sub(1), |asked| asked.left = Left::Elsewhere);
     }
 
     /// The front, if the broker owes it.

@@ -31,20 +31,11 @@ impl Probe {
         Ok(Self { address, offered, stream })
     }
 
-    /// The broker's versions as of now, over the kept connection or, if that is gone, a new one.
-    pub async fn renew(kept: Option<Self>, spec: &Spec, address: Upstream) -> Result<Self, DialError> {
-        let within = spec.config.dial_timeout;
-        if let Some(mut probe) = kept {
-            let asked = {
-                let mut question = Question::new(&probe.stream, &probe.address);
-                tokio::time::timeout(within, question.versions(&own_software())).await
-            };
-            if let Ok(Ok(offered)) = asked {
-                probe.offered = offered;
-                return Ok(probe);
-            }
-        }
-        Self::dial(spec, address, within).await
+    /// Asks for the broker's versions as of now. Without an answer this connection is of no use.
+    pub async fn ask_versions(mut self) -> Result<Self, DialError> {
+        let mut question = Question::new(&self.stream, &self.address);
+        self.offered = question.versions(&own_software()).await?;
+        Ok(self)
     }
 
     /// The nodes as this broker knows them.

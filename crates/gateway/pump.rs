@@ -68,8 +68,12 @@ pub struct Pump {
     stalled: [Cell<Option<Instant>>; 2],
     /// Set once: no further request is taken, what is owed is answered, then the end with this reason.
     draining: Cell<Option<(Side, Why)>>,
+    /// Whether others are being asked.
+    asks_others: Cell<bool>,
     /// A connection to the coordinator of the client's group, where its own broker is not that.
     beside: Cell<Option<Beside>>,
+    /// The group that it was asked about last, and coordinates.
+    led_beside: RefCell<Option<Box<[u8]>>>,
     /// Until when an answer at hand is held back.
     held_until: Cell<Option<Instant>>,
     /// Set while the request at hand is rejected by a limit: for so long it should not have come.
@@ -132,7 +136,9 @@ impl Pump {
             heard_at: Cell::new(Instant::now()),
             stalled: [Cell::new(None), Cell::new(None)],
             draining: Cell::new(None),
+            asks_others: Cell::new(false),
             beside: Cell::new(None),
+            led_beside: RefCell::new(None),
             held_until: Cell::new(None),
             rejecting: Cell::new(None),
             bytes: Bytes::default(),
@@ -175,6 +181,7 @@ impl Pump {
                         }
                     } else {
                         others = None;
+                        self.asks_others.set(false);
                     }
                     if self.stir.replace(false) {
                         // What was answered is taken out of what waits to leave before the answer goes.
@@ -183,7 +190,9 @@ impl Pump {
                     if let Poll::Ready(ended) = responses.as_mut().poll(cx) {
                         return Poll::Ready(ended);
                     }
-                    if !self.stir.replace(false) {
+                    // What came to the front meanwhile may be for others, of whom nothing was asked before.
+                    let is_for_others = !self.asks_others.get() && self.in_flight.front_is_elsewhere();
+                    if !self.stir.replace(false) && !is_for_others {
                         return Poll::Pending;
                     }
                 }

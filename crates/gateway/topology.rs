@@ -1,6 +1,8 @@
 //! Each cluster's topology, learned by the gateway itself and kept fresh: which brokers there are, where they are
 //! dialled and which versions all of them speak.
 
+mod pulse;
+
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -13,6 +15,7 @@ use tokio::task::JoinSet;
 use wire::versions::Offered;
 use wire::{NodeId, Staying, Upstream};
 
+use self::pulse::Felt;
 use crate::cluster::{Cluster, Node, Offer, Spec, Topology};
 use crate::listener;
 use crate::live::Gateway;
@@ -60,6 +63,8 @@ pub struct Look {
     gateway: Arc<Gateway>,
     workers: Arc<Workers>,
     probes: BTreeMap<NodeId, Probe>,
+    /// Brokers that were silent, and are asked whether they live.
+    pulses: JoinSet<(NodeId, Felt)>,
     /// What clients were told to be offered.
     offers: Vec<Weak<Offer>>,
     /// Every broker ever seen.
@@ -77,6 +82,7 @@ pub async fn keep(cluster: Arc<Cluster>, gateway: Arc<Gateway>, workers: Arc<Wor
         gateway,
         workers,
         probes: BTreeMap::new(),
+        pulses: JoinSet::new(),
         offers: Vec::new(),
         seen: BTreeMap::new(),
         told: BTreeMap::new(),
@@ -98,6 +104,9 @@ pub async fn keep(cluster: Arc<Cluster>, gateway: Arc<Gateway>, workers: Arc<Wor
         // Until a cluster is reached for the first time, clients wait for it.
         let pause = if cluster.topology().is_none() { PAUSE } else { refresh };
         let mut next = pin!(tokio::time::sleep(pause));
+        let mut pulse = tokio::time::interval(pulse::PULSE);
+        pulse.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        pulse.reset();
         loop {
             tokio::select! {
                 () = next.as_mut() => break,
@@ -106,6 +115,8 @@ pub async fn keep(cluster: Arc<Cluster>, gateway: Arc<Gateway>, workers: Arc<Wor
                     break;
                 }
                 () = cluster.topics.asked.notified() => look.learn_topics().await,
+                _ = pulse.tick() => look.feel_pulses(),
+                Some(Ok((node, felt))) = look.pulses.join_next() => look.felt(node, felt),
                 () = cluster.removed.notified() => return,
             }
         }
@@ -197,6 +208,9 @@ impl Look {
     /// Asks for the nodes over a connection that is there.
     async fn ask_a_probe(&mut self, spec: &Spec) -> Option<wire::ask::Nodes> {
         while let Some((id, probe)) = self.probes.pop_first() {
+            if !self.cluster.health.admits(id) {
+                continue;
+            }
             if let Ok(nodes) = probe.nodes(spec.config.dial_timeout).await {
                 self.probes.insert(id, probe);
                 return Some(nodes);
@@ -241,34 +255,28 @@ impl Look {
                 continue;
             }
             health.take_answered();
-            let (address, spec) = (address.clone(), Arc::clone(spec));
+            let (address, spec, cluster) = (address.clone(), Arc::clone(spec), Arc::clone(&self.cluster));
             let kept = self.probes.remove(id).filter(|probe| probe.address == address);
             asking.spawn_local(async move {
-                let probed = Probe::renew(kept, &spec, address.clone()).await;
-                (health, address, probed)
+                let felt = pulse::feel(&cluster, &spec, &health, &address, kept).await;
+                (health.id, felt)
             });
         }
         // Probes of brokers that left are dropped here.
         self.probes.clear();
         let mut up = BTreeSet::new();
         while let Some(asked) = asking.join_next().await {
-            let Ok((health, address, probed)) = asked else { continue };
-            let id = health.id;
-            // Busy, and not missing: clients heard of it meanwhile.
-            if matches!(probed, Err(DialError::Timeout(_))) && health.take_answered() {
-                up.insert(id);
-                continue;
-            }
-            self.cluster.health.dialled(id, &address, probed.as_ref().err());
-            match probed {
-                Ok(probe) => {
+            let Ok((id, felt)) = asked else { continue };
+            match felt {
+                Felt::Alive(probe) => {
                     up.insert(id);
                     if let Some(seen) = self.seen.get_mut(&id) {
                         seen.offered = Some(probe.offered.clone());
                     }
-                    self.probes.insert(id, probe);
+                    self.probes.insert(id, *probe);
                 }
-                Err(error) => {
+                Felt::Busy => drop(up.insert(id)),
+                Felt::Missed(error) => {
                     if self.told.get(&id) != Some(&false) {
                         let cluster = &*self.cluster.name;
                         tracing::warn!(cluster, node = id.0, %error, "a broker does not answer");

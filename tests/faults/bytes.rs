@@ -53,6 +53,7 @@ pub(crate) const RANGES: &[(i16, i16, i16)] = &[
     (8, 2, 8),
     (9, 1, 9),
     (10, 0, 6),
+    (11, 0, 5),
     (12, 0, 4),
     (16, 0, 2),
     (17, 0, 1),
@@ -69,6 +70,7 @@ pub(crate) const FETCH: i16 = 1;
 pub(crate) const METADATA: i16 = 3;
 pub(crate) const OFFSET_COMMIT: i16 = 8;
 pub(crate) const FIND_COORDINATOR: i16 = 10;
+pub(crate) const JOIN_GROUP: i16 = 11;
 pub(crate) const HEARTBEAT: i16 = 12;
 pub(crate) const API_VERSIONS: i16 = 18;
 

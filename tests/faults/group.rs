@@ -1,5 +1,6 @@
 //! Groups whose coordinator is another broker by now: their members hear of it when they ask where it is, not before.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -7,7 +8,7 @@ use testkit::Reply;
 use testkit::raw::{self, HeadStyle};
 use testkit::scripted::Request;
 
-use crate::bytes::{self, Bytes, FIND_COORDINATOR, HEARTBEAT, OFFSET_COMMIT, PRODUCE};
+use crate::bytes::{self, Bytes, FIND_COORDINATOR, HEARTBEAT, JOIN_GROUP, OFFSET_COMMIT, PRODUCE};
 use crate::gone::{codes, produce};
 use crate::stage::{LIMIT, Setup, Stage, Two, contains, is_well};
 
@@ -47,11 +48,12 @@ fn says_of_records(request: &Request, code: i16) -> Vec<u8> {
 
 #[test]
 fn members_are_answered_by_the_coordinator_while_their_broker_disclaims_the_group() {
-    let disclaimed = AtomicUsize::new(0);
+    let disclaimed = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&disclaimed);
     let two = Two::new(&["hold = \"10s\""], move |request| {
         let is_of_member = request.frame.windows(4).any(|name| name == b"team");
         let disclaims = is_of_member && says(request, 0).is_some();
-        let code = [14, 15, 16][disclaimed.fetch_add(usize::from(disclaims), Ordering::Relaxed) % 3];
+        let code = [14, 15, 16][count.fetch_add(usize::from(disclaims), Ordering::Relaxed) % 3];
         disclaims.then(|| Reply::Frame(says(request, code).unwrap()))
     });
     let mut client = two.client_of_the_first();
@@ -64,6 +66,15 @@ fn members_are_answered_by_the_coordinator_while_their_broker_disclaims_the_grou
         assert_eq!(numbers, [0, 1, 2].map(|n| 10 * round + n));
     }
     is_well(&mut client);
+    // From the first answer on its own broker is not asked any more: what was on its way at that time is all that it got.
+    assert!((1..=2).contains(&disclaimed.load(Ordering::Relaxed)), "{disclaimed:?}");
+    // A member that joins has looked for its coordinator.
+    let before = disclaimed.load(Ordering::Relaxed);
+    let join =
+        raw::request(JOIN_GROUP, 2, 80, "test", HeadStyle::Classic, &Bytes::default().classic("team").0);
+    assert_eq!(number(&client.ask(&join).unwrap()), 80);
+    assert_eq!(number(&client.ask(&beat(81)).unwrap()), 81);
+    assert_eq!(disclaimed.load(Ordering::Relaxed), before + 1);
     let lost = two.gateway.metric("portcullis_broker_connections_lost_total", &[]).unwrap();
     assert!(lost < 0.5, "{lost} lost");
     // One connection beside those of the client and of the gateway itself serves all of it.
@@ -83,6 +94,15 @@ fn the_coordinators_own_word_is_passed_on() {
     let mut client = stage.client();
     let answer = client.ask(&beat(5)).unwrap();
     assert_eq!(answer, Bytes::default().i32(5).i32(0).i16(REBALANCE_IN_PROGRESS).0);
+}
+
+#[test]
+fn what_names_no_group_is_not_asked_of_others() {
+    let stage = Stage::new(&Setup::default(), |request| says(request, NOT_COORDINATOR).map(Reply::Frame));
+    let mut client = stage.client();
+    // The name of the group is longer than all of it.
+    let answer = client.ask(&bytes::heartbeat(5, &[0x7f, 0xff])).unwrap();
+    assert_eq!(answer, Bytes::default().i32(5).i32(0).i16(NOT_COORDINATOR).0);
 }
 
 #[test]

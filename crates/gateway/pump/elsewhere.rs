@@ -1,9 +1,11 @@
 //! What others can answer in the place of this connection's own broker, while that one is away or disclaims a group.
 
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use policy::fate::{self, Fate, Sent, Whom};
 use wire::request::{Named, group};
+use wire::{Api, head};
 
 use super::Pump;
 use super::judge::{Body, about, body};
@@ -21,7 +23,8 @@ struct Question {
     name: u64,
     asked: Asked,
     frame: Vec<u8>,
-    whom: Whom,
+    /// For the coordinator of this group; or for any broker.
+    group: Option<Box<[u8]>>,
 }
 
 impl Pump {
@@ -32,24 +35,28 @@ impl Pump {
 
     /// Asks others, as long as it is polled.
     pub(super) async fn ask_others(&self) -> Ended {
+        self.asks_others.set(true);
         if !self.in_flight.front_is_elsewhere() {
             tokio::time::sleep(BLINK).await;
         }
         loop {
-            let Some(question) = self.for_others() else {
-                tokio::time::sleep(BLINK).await;
-                continue;
-            };
+            let question = std::future::poll_fn(|_| {
+                let question = self.for_others();
+                // Where there is none it is looked for again whenever anything happens to the connection.
+                self.asks_others.set(question.is_some());
+                question.map_or(Poll::Pending, Poll::Ready)
+            });
+            let question = question.await;
             let answer = self.ask_other(&question).await;
             // Its own broker may be back, and have been asked again.
-            let Some(Question { name, asked, frame, whom }) =
+            let Some(Question { name, asked, frame, .. }) =
                 self.for_others().filter(|now| now.name == question.name)
             else {
                 continue;
             };
             let rewritten = answer.and_then(|answer| self.rewritten(asked, answer).ok());
-            let is_late =
-                asked.left == Left::Elsewhere && asked.read_at + whom.patience(self.hold()) <= Instant::now();
+            let is_late = asked.left == Left::Elsewhere
+                && asked.read_at + Whom::Coordinator.patience(self.hold()) <= Instant::now();
             let answer = match rewritten {
                 Some(answer) => answer,
                 None if is_late => match self.refusal(&asked, Look::Bytes(&frame)) {
@@ -66,45 +73,79 @@ impl Pump {
         }
     }
 
-    /// The first question that others can answer.
+    /// The first question that others can answer; while the connection's own broker is there, only what is to be answered next.
     fn for_others(&self) -> Option<Question> {
         let is_away = self.broker.borrow().is_none();
+        let is_next = self.in_flight.front_is_elsewhere();
         let found = self.in_flight.find(|asked, look| {
             let Look::Bytes(frame) = look else { return None };
-            if !(matches!(asked.keep, Keep::Whole(_)) && (is_away || asked.left == Left::Elsewhere)) {
+            if !(matches!(asked.keep, Keep::Whole(_))
+                && (is_away || is_next && asked.left == Left::Elsewhere))
+            {
                 return None;
             }
-            match fate::fate(asked.api, about(asked, body(asked, look).ok()?), Sent::Not)? {
-                Fate::Hold { to: whom @ (Whom::AnyNode | Whom::Coordinator), .. } => {
-                    Some((frame.to_vec(), whom))
-                }
-                Fate::Hold { .. } | Fate::SendAgain { .. } | Fate::Answer(_) | Fate::Forget => None,
-            }
+            let body = body(asked, look).ok()?;
+            let group = match fate::fate(asked.api, about(asked, body), Sent::Not)? {
+                Fate::Hold { to: Whom::AnyNode, .. } => None,
+                Fate::Hold { to: Whom::Coordinator, .. } => Some(group_of(asked.api, asked.version, body)?),
+                Fate::Hold { .. } | Fate::SendAgain { .. } | Fate::Answer(_) | Fate::Forget => return None,
+            };
+            Some((frame.to_vec(), group))
         });
-        found.map(|(name, asked, (frame, whom))| Question { name, asked, frame, whom })
+        found.map(|(name, asked, (frame, group))| Question { name, asked, frame, group })
     }
 
     async fn ask_other(&self, question: &Question) -> Option<Vec<u8>> {
-        let Question { asked, frame, whom, .. } = question;
-        if *whom != Whom::Coordinator {
+        let Question { asked, frame, group, .. } = question;
+        let Some(group) = group else {
             return beside::anybody(&self.session, asked, frame).await;
-        }
-        let Body::Of(body) = body(asked, Look::Bytes(frame)).ok()? else { return None };
-        let Named::Group(group) = group(asked.api, asked.version, body).ok()?? else { return None };
+        };
         let mut kept = self.beside.take();
         let answer = beside::coordinator(&self.session, &mut kept, group, asked, frame).await;
+        let kept = kept.filter(|kept| !kept.is_own(&self.session));
+        *self.led_beside.borrow_mut() = (answer.is_some() && kept.is_some()).then(|| group.clone());
         self.beside.set(kept);
         answer
     }
 
+    /// Whether a request, which is here whole, is for the group that another broker coordinates. A broker that was away for a while does
+    /// not know at once that it is not the coordinator any more, and would not know the members either.
+    pub(super) fn is_led_beside(&self, api: Api, version: i16, frame: &[u8]) -> bool {
+        if api == Api::JoinGroup {
+            // Who joins here has asked for the coordinator anew.
+            self.led_beside.replace(None);
+        }
+        if !matches!(api, Api::Heartbeat | Api::OffsetCommit | Api::LeaveGroup) {
+            return false;
+        }
+        let led_beside = self.led_beside.borrow();
+        let Some(led_beside) = led_beside.as_deref() else { return false };
+        let head = head::request_head(frame, api.request_is_flexible(version));
+        let body_at = head.ok().flatten().map_or(frame.len(), |head| head.body_at);
+        matches!(group(api, version, &frame[body_at..]), Ok(Some(Named::Group(name))) if name == led_beside)
+    }
+
     /// The broker has answered the first question by saying that it does not coordinate the group: whoever does is asked.
     pub(super) fn goes_elsewhere(&self, asked: &Asked, frame: &[u8]) -> bool {
-        let is_disclaimed = wire::api::coordinator_error(asked.api, asked.version, frame).is_some();
-        if is_disclaimed && matches!(asked.keep, Keep::Whole(_)) {
-            self.in_flight.goes_elsewhere();
-            self.stir.set(true);
-            return true;
+        if wire::api::coordinator_error(asked.api, asked.version, frame).is_none() {
+            return false;
         }
-        false
+        self.in_flight.goes_elsewhere();
+        let can_be_asked = self.for_others().is_some();
+        if can_be_asked {
+            self.stir.set(true);
+        } else {
+            // It is too large to be kept, or makes no sense: the client hears what the broker says.
+            self.in_flight.stays();
+        }
+        can_be_asked
+    }
+}
+
+fn group_of(api: Api, version: i16, body: Body<'_>) -> Option<Box<[u8]>> {
+    let Body::Of(body) = body else { return None };
+    match group(api, version, body) {
+        Ok(Some(Named::Group(group))) => Some(group.into()),
+        Ok(Some(Named::NoGroup) | None) | Err(_) => None,
     }
 }

@@ -212,6 +212,13 @@ impl Pump {
                 self.session.limits.admitted();
                 Ok(Flow::On)
             }
+            Begun::Elsewhere(size) => {
+                self.session.limits.begun(false);
+                self.send_on(intake).await;
+                intake.take_out(size);
+                self.first_unsent.set(self.in_flight.next_name());
+                Ok(Flow::On)
+            }
             Begun::Frame(ahead, begun) => {
                 self.session.limits.begun(matches!(begun, Frame::Gathering { .. }));
                 intake.pass(ahead);

@@ -41,6 +41,8 @@ pub(super) enum Begun {
     More,
     /// Limits are to be asked first, which may let it wait.
     Limited,
+    /// Another broker is asked these first bytes, so many of them.
+    Elsewhere(usize),
     /// The first `ahead` bytes may go; then the frame continues as told.
     Frame(usize, Frame),
 }
@@ -75,6 +77,12 @@ impl Pump {
             return Ok(Begun::More);
         }
         match path {
+            RequestPath::Pass if is_whole && self.is_led_beside(api, prefix.version, frame) => {
+                self.in_flight.keep([&size_bytes(size), frame]);
+                self.note(api, prefix, Treatment::ByTable, Keep::Whole(SIZE_BYTES + size), now);
+                self.in_flight.last_goes_elsewhere();
+                Ok(Begun::Elsewhere(SIZE_BYTES + size))
+            }
             RequestPath::Pass => {
                 let keep = self.keep_whole(frame, size);
                 self.note(api, prefix, Treatment::ByTable, keep, now);

@@ -28,7 +28,7 @@ impl Outcome {
     pub(crate) fn broken(&self) -> Vec<String> {
         let mut broken = Vec::new();
         for fared in &self.fared {
-            if self.impatience(fared).is_none() {
+            if self.excuse(fared).is_none() {
                 broken.extend(fared.told());
             }
             broken.extend(fared.records_broken());
@@ -42,28 +42,43 @@ impl Outcome {
         broken
     }
 
-    /// What programs were told of because their libraries wait for less time than all brokers were away, and why.
+    /// What programs were told of that no gateway can spare them, and why.
     pub(crate) fn excused(&self) -> Vec<String> {
-        let excused = self.fared.iter().filter_map(|fared| self.impatience(fared).map(|why| (fared, why)));
+        let excused = self.fared.iter().filter_map(|fared| self.excuse(fared).map(|why| (fared, why)));
         excused
             .flat_map(|(fared, why)| fared.told().into_iter().map(move |told| format!("{told}: {why}")))
             .collect()
     }
 
-    /// For how long a library tries by default, where that is less than all brokers are away. Nobody can answer for them then.
-    fn impatience(&self, fared: &Fared) -> Option<&'static str> {
-        if self.play != Play::AllDown {
-            return None;
+    fn excuse(&self, fared: &Fared) -> Option<&'static str> {
+        let mut said = fared.summary.said.keys();
+        if fared.library == Library::Librdkafka && said.len() > 0 && said.all(|said| has_left_its_login(said))
+        {
+            return Some(
+                "it left a coordinator while it logged in there, since another one was named meanwhile",
+            );
         }
-        match fared.library {
-            Library::Java | Library::Librdkafka => None,
-            Library::KafkaPython => Some("a commit waits 30 s (request_timeout_ms)"),
-            Library::Aiokafka => Some("a batch waits 40 s (request_timeout_ms)"),
-            Library::KafkaJs => Some("it tries six times, within some ten seconds (retry.retries)"),
-            Library::FranzGo => Some("a commit is retried for 30 s (RetryTimeout)"),
-            Library::Sarama => Some(
-                "it tries four times within 300 ms (Producer.Retry), and tells of every heartbeat that failed",
-            ),
-        }
+        if self.play == Play::AllDown { Some(patience(fared.library)?) } else { None }
+    }
+}
+
+/// librdkafka lets go of a coordinator's connection by itself where another coordinator is named, and tells its program that the
+/// login failed. Had the gateway closed it, that would be among the connections that ended.
+fn has_left_its_login(said: &str) -> bool {
+    said.contains("GroupCoordinator: SASL") && said.contains("Local: Broker transpor")
+}
+
+/// For how long a library tries by default, where that is less than all brokers are away.
+const fn patience(library: Library) -> Option<&'static str> {
+    match library {
+        Library::Java => None,
+        Library::Librdkafka => Some("a commit waits for a coordinator no longer than session.timeout.ms"),
+        Library::KafkaPython => Some("a commit waits 30 s (request_timeout_ms)"),
+        Library::Aiokafka => Some("a batch waits 40 s (request_timeout_ms)"),
+        Library::KafkaJs => Some("it tries six times, within some ten seconds (retry.retries)"),
+        Library::FranzGo => Some("a commit is retried for 30 s (RetryTimeout)"),
+        Library::Sarama => Some(
+            "it tries four times within 300 ms (Producer.Retry), and tells of every heartbeat that failed",
+        ),
     }
 }

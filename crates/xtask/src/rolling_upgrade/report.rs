@@ -91,7 +91,7 @@ fn print_way(outcome: &Outcome) {
         print_said(outcome, fared);
     }
     for excused in outcome.excused() {
-        println!("  its own patience is shorter — {excused}");
+        println!("  its library's own doing — {excused}");
     }
     let broken = outcome.broken();
     if broken.is_empty() {
