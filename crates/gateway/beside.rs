@@ -17,7 +17,7 @@ pub struct Beside {
 
 impl Beside {
     /// Dials a broker, unless it is left alone.
-    async fn to(session: &Session, node: NodeId) -> Option<Self> {
+    async fn to(session: &Session, node: NodeId) -> Option<Box<Self>> {
         let cluster = &session.place.cluster;
         if !cluster.health.admits(node) {
             return None;
@@ -31,7 +31,7 @@ impl Beside {
         let within = spec.config.dial_timeout;
         let broker =
             upstream::connect_within(&spec, &known.address, &session.software(), within).await.ok()?;
-        Some(Self { node, broker, frames: Frames::default() })
+        Some(Box::new(Self { node, broker, frames: Frames::default() }))
     }
 
     /// Whether it is the broker that serves the connection anyway.
@@ -74,7 +74,7 @@ pub async fn anybody(session: &Session, asked: &Asked, request: &[u8]) -> Option
 /// one is `kept` for what follows.
 pub async fn coordinator(
     session: &Session,
-    kept: &mut Option<Beside>,
+    kept: &mut Option<Box<Beside>>,
     group: &[u8],
     asked: &Asked,
     request: &[u8],
@@ -111,7 +111,7 @@ fn is_by_coordinator(asked: &Asked, answer: &[u8]) -> bool {
 }
 
 /// Who coordinates a group, and who has said so: the one that was asked last, or any other.
-async fn find(session: &Session, last: Option<Beside>, group: &[u8]) -> Option<(NodeId, Beside)> {
+async fn find(session: &Session, last: Option<Box<Beside>>, group: &[u8]) -> Option<(NodeId, Box<Beside>)> {
     let id = CorrelationId(0);
     let question = ask::coordinator_request(id, CLIENT_ID, group);
     let mut last = last;

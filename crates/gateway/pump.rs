@@ -71,7 +71,7 @@ pub struct Pump {
     /// Whether others are being asked.
     asks_others: Cell<bool>,
     /// A connection to the coordinator of the client's group, where its own broker is not that.
-    beside: Cell<Option<Beside>>,
+    beside: Cell<Option<Box<Beside>>>,
     /// The group that it was asked about last, and coordinates.
     led_beside: RefCell<Option<Box<[u8]>>>,
     /// Until when an answer at hand is held back.

@@ -2,6 +2,7 @@
 //! encoded anew; fields and tags of which nothing is known here travel as they are.
 
 mod configs;
+mod plain;
 
 use crate::address::{Advertised, Book, NodeId, Staying};
 use crate::api::{AnswerPath, Api};
@@ -14,6 +15,7 @@ use crate::walk::{Fed, Walker};
 use crate::writer::Writer;
 
 pub use configs::mask_broker_configs;
+pub use plain::plain_tail;
 
 /// What became of an answer that was held whole.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -212,10 +212,15 @@ impl Pump {
     /// Walks a whole answer of Produce, Fetch and their kin: counts it if it tells an error of a partition, and says
     /// whether addresses may be in its tail.
     fn walk_whole(&self, asked: Asked, frame: &[u8]) -> Result<Endpoints, Ended> {
+        let is_metered = self.meters(asked);
+        if !is_metered && let Some(tail) = answer::plain_tail(asked.api, asked.version, frame) {
+            let is_empty = tail::is_empty(asked.api, &frame[tail..]);
+            return Ok(if is_empty { Endpoints::None } else { Endpoints::Perhaps });
+        }
         let Some(mut walker) = Walker::answer(asked.api, asked.version) else {
             return Ok(Endpoints::Perhaps);
         };
-        let mut metered = self.meters(asked).then(Metered::default);
+        let mut metered = is_metered.then(Metered::default);
         let fed = self.feed(asked, &mut walker, metered.as_mut(), frame)?;
         if asked.api == Api::Produce && walker.is_misled() && self.holds_back(&asked) {
             return Ok(Endpoints::None);

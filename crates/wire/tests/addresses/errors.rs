@@ -64,62 +64,6 @@ fn of_share_acknowledge(message: &ShareAcknowledgeResponse) -> (u32, bool) {
     tally(partitions.map(|partition| [partition.error_code, 0]))
 }
 
-fn count_of(items: usize) -> [u8; 4] {
-    u32::try_from(items).unwrap().to_be_bytes()
-}
-
-fn text(bytes: &mut Vec<u8>, text: &str) {
-    bytes.extend(u16::try_from(text.len()).unwrap().to_be_bytes());
-    bytes.extend(text.as_bytes());
-}
-
-/// The oracle begins with version 3; before, fields are missing.
-fn old_produce(message: &ProduceResponse, version: i16) -> Vec<u8> {
-    let mut bytes = count_of(message.responses.len()).to_vec();
-    for topic in &message.responses {
-        text(&mut bytes, &topic.name);
-        bytes.extend(count_of(topic.partition_responses.len()));
-        for partition in &topic.partition_responses {
-            bytes.extend(partition.index.to_be_bytes());
-            bytes.extend(partition.error_code.to_be_bytes());
-            bytes.extend(partition.base_offset.to_be_bytes());
-            if version >= 2 {
-                bytes.extend(partition.log_append_time_ms.to_be_bytes());
-            }
-        }
-    }
-    if version >= 1 {
-        bytes.extend(message.throttle_time_ms.to_be_bytes());
-    }
-    bytes
-}
-
-/// The oracle begins with version 4; before, fields are missing.
-pub fn old_fetch(message: &FetchResponse, version: i16) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    if version >= 1 {
-        bytes.extend(message.throttle_time_ms.to_be_bytes());
-    }
-    bytes.extend(count_of(message.responses.len()));
-    for topic in &message.responses {
-        text(&mut bytes, &topic.topic);
-        bytes.extend(count_of(topic.partitions.len()));
-        for partition in &topic.partitions {
-            bytes.extend(partition.partition_index.to_be_bytes());
-            bytes.extend(partition.error_code.to_be_bytes());
-            bytes.extend(partition.high_watermark.to_be_bytes());
-            match &partition.records {
-                Some(records) => {
-                    bytes.extend(count_of(records.len()));
-                    bytes.extend(records);
-                }
-                None => bytes.extend([0xff; 4]),
-            }
-        }
-    }
-    bytes
-}
-
 proptest! {
     #[test]
     fn every_partition_that_failed_is_counted_once_however_the_bytes_arrive(seed: u64) {
@@ -134,11 +78,11 @@ proptest! {
         }
         for version in 0..=2 {
             let message = messages::produce_response(dice, 3);
-            counts(dice, Api::Produce, version, &old_produce(&message, version), of_produce(&message));
+            counts(dice, Api::Produce, version, &messages::old_produce(&message, version), of_produce(&message));
         }
         for version in 0..=3 {
             let message = messages::fetch_response(dice, 4);
-            counts(dice, Api::Fetch, version, &old_fetch(&message, version), of_fetch(&message));
+            counts(dice, Api::Fetch, version, &messages::old_fetch(&message, version), of_fetch(&message));
         }
         // The oracle stops at version 1; ShareFetch 2 has the same fields.
         let message = messages::share_fetch_response(dice);

@@ -12,6 +12,7 @@ mod hostile;
 mod known;
 mod messages;
 mod meters;
+mod plain;
 mod requests;
 mod skims;
 mod tails;

@@ -312,3 +312,59 @@ pub fn produce_request(dice: &mut Dice, version: i16) -> produce_request::Produc
     message.unknown_tagged_fields = dice.tags(flexible);
     message
 }
+
+fn count_of(items: usize) -> [u8; 4] {
+    u32::try_from(items).unwrap().to_be_bytes()
+}
+
+fn text(bytes: &mut Vec<u8>, text: &str) {
+    bytes.extend(u16::try_from(text.len()).unwrap().to_be_bytes());
+    bytes.extend(text.as_bytes());
+}
+
+/// The oracle begins with version 3; before, fields are missing.
+pub fn old_produce(message: &produce::ProduceResponse, version: i16) -> Vec<u8> {
+    let mut bytes = count_of(message.responses.len()).to_vec();
+    for topic in &message.responses {
+        text(&mut bytes, &topic.name);
+        bytes.extend(count_of(topic.partition_responses.len()));
+        for partition in &topic.partition_responses {
+            bytes.extend(partition.index.to_be_bytes());
+            bytes.extend(partition.error_code.to_be_bytes());
+            bytes.extend(partition.base_offset.to_be_bytes());
+            if version >= 2 {
+                bytes.extend(partition.log_append_time_ms.to_be_bytes());
+            }
+        }
+    }
+    if version >= 1 {
+        bytes.extend(message.throttle_time_ms.to_be_bytes());
+    }
+    bytes
+}
+
+/// The oracle begins with version 4; before, fields are missing.
+pub fn old_fetch(message: &fetch::FetchResponse, version: i16) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    if version >= 1 {
+        bytes.extend(message.throttle_time_ms.to_be_bytes());
+    }
+    bytes.extend(count_of(message.responses.len()));
+    for topic in &message.responses {
+        text(&mut bytes, &topic.topic);
+        bytes.extend(count_of(topic.partitions.len()));
+        for partition in &topic.partitions {
+            bytes.extend(partition.partition_index.to_be_bytes());
+            bytes.extend(partition.error_code.to_be_bytes());
+            bytes.extend(partition.high_watermark.to_be_bytes());
+            match &partition.records {
+                Some(records) => {
+                    bytes.extend(count_of(records.len()));
+                    bytes.extend(records);
+                }
+                None => bytes.extend([0xff; 4]),
+            }
+        }
+    }
+    bytes
+}

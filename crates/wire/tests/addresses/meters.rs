@@ -16,7 +16,7 @@ use wire::refuse::{ITEMS_WITH_WORDS_MAX, produce};
 use wire::walk::{Fed, Walker};
 
 use crate::dice::Dice;
-use crate::errors::old_fetch;
+use crate::messages::old_fetch;
 use crate::messages::{self, decode, encode, head};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
