@@ -29,7 +29,11 @@ impl Plain<'_> {
     fn produce(&mut self, version: i16) -> Option<()> {
         self.no_tags()?;
         // Base offset; time of append, start of the log.
-        let fixed = 8 + if version >= 2 { 8 } else { 0 } + if version >= 5 { 8 } else { 0 };
+        let fixed = match version {
+            5.. => 24,
+            2.. => 16,
+            ..=1 => 8,
+        };
         for _ in 0..self.count()? {
             self.topic(version >= 13)?;
             for _ in 0..self.count()? {
@@ -55,7 +59,11 @@ impl Plain<'_> {
             self.skip(4)?;
         }
         // High watermark; last stable offset, start of the log.
-        let fixed = 8 + if version >= 4 { 8 } else { 0 } + if version >= 5 { 8 } else { 0 };
+        let fixed = match version {
+            5.. => 24,
+            4 => 16,
+            ..=3 => 8,
+        };
         for _ in 0..self.count()? {
             self.topic(version >= 13)?;
             for _ in 0..self.count()? {
@@ -150,18 +158,17 @@ impl Plain<'_> {
     fn uvarint(&mut self) -> Option<u32> {
         let [first] = *self.take::<1>()?;
         let mut value = u32::from(first & 0x7f);
-        let mut byte = first;
-        let mut shift = 7;
-        while byte & 0x80 != 0 {
-            [byte] = *self.take::<1>()?;
-            // What does not fit is for the walk to name.
-            if shift > 21 {
-                return None;
+        let mut is_last = first < 0x80;
+        for shift in [7, 14, 21] {
+            if is_last {
+                break;
             }
+            let [byte] = *self.take::<1>()?;
             value |= u32::from(byte & 0x7f) << shift;
-            shift += 7;
+            is_last = byte < 0x80;
         }
-        Some(value)
+        // What is longer is for the walk to read.
+        is_last.then_some(value)
     }
 
     fn skip(&mut self, bytes: usize) -> Option<()> {
