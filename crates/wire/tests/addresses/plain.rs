@@ -1,3 +1,4 @@
+#![allow(clippy::default_trait_access, reason = "the types are the oracle's own")]
 //! Ordinary answers are read in one go: what that says, a walk says as well.
 
 use kafka_protocol::messages::{FetchResponse, ProduceResponse};
