@@ -13,6 +13,7 @@ pub mod head;
 pub mod known;
 pub mod layout;
 pub mod meter;
+mod plain;
 pub mod reader;
 pub mod refuse;
 pub mod request;

@@ -357,7 +357,11 @@ fn size_bytes(size: usize) -> [u8; SIZE_BYTES] {
 
 /// Forces the replica id in the tail of a whole Fetch body to that of a consumer.
 fn force_consumer(body: &mut [u8], version: i16) -> Result<(), Ended> {
-    match Walker::fetch_request(version).feed(body).map_err(malformed)? {
+    let found = match request::plain_fetch_tail(version, body) {
+        Some(before) => Fed::Tail(before),
+        None => Walker::fetch_request(version).feed(body).map_err(malformed)?,
+    };
+    match found {
         Fed::Tail(before) if body.len() - before <= TAIL_BYTES_MAX => {
             wire::tail::force_consumer(&mut body[before..]).map(drop).map_err(malformed)
         }

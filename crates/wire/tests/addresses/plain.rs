@@ -1,10 +1,12 @@
 #![allow(clippy::default_trait_access, reason = "the types are the oracle's own")]
 //! Ordinary answers are read in one go: what that says, a walk says as well.
 
-use kafka_protocol::messages::{FetchResponse, ProduceResponse};
+use kafka_protocol::messages::fetch_request::FetchPartition;
+use kafka_protocol::messages::{FetchRequest, FetchResponse, ProduceResponse};
 use proptest::prelude::*;
 use wire::answer::plain_tail;
 use wire::api::Api;
+use wire::request::plain_fetch_tail;
 use wire::walk::{Fed, Walker};
 
 use crate::dice::Dice;
@@ -50,9 +52,38 @@ fn plain_fetch(mut message: FetchResponse) -> FetchResponse {
     message
 }
 
+fn plain_request(mut message: FetchRequest) -> FetchRequest {
+    for topic in &mut message.topics {
+        topic.unknown_tagged_fields.clear();
+        for partition in &mut topic.partitions {
+            partition.replica_directory_id = FetchPartition::default().replica_directory_id;
+            partition.high_watermark = FetchPartition::default().high_watermark;
+            partition.unknown_tagged_fields.clear();
+        }
+    }
+    message.forgotten_topics_data.iter_mut().for_each(|topic| topic.unknown_tagged_fields.clear());
+    message
+}
+
+fn walked_request(version: i16, body: &[u8]) -> Option<usize> {
+    match Walker::fetch_request(version).feed(body) {
+        Ok(Fed::Tail(at)) => Some(at),
+        Ok(Fed::All) | Err(_) => None,
+    }
+}
+
 /// A correlation id, and the empty tags of a flexible header.
 fn framed(is_flexible: bool, body: &[u8]) -> Vec<u8> {
     [&[0, 0, 0, 7], &[0][..usize::from(is_flexible)], body].concat()
+}
+
+/// With another byte somewhere, and perhaps without the last one.
+fn changed(dice: &mut Dice, bytes: &[u8]) -> Vec<u8> {
+    let mut changed = bytes.to_vec();
+    let at = dice.count(u64::try_from(changed.len()).unwrap());
+    changed[at] = u8::try_from(dice.count(256)).unwrap();
+    changed.truncate(changed.len() - dice.count(2));
+    changed
 }
 
 /// An ordinary answer is known as one; and when anything is changed in it, whoever still takes it for one is right.
@@ -63,10 +94,7 @@ fn agrees(dice: &mut Dice, api: Api, version: i16, plain: &[u8], other: &[u8]) {
     let other = plain_tail(api, version, other).map(|tail| (Some(tail), walked(api, version, other)));
     assert!(other.is_none_or(|(plain, walked)| plain == walked), "{api} {version}");
     for _ in 0..20 {
-        let mut changed = plain.to_vec();
-        let at = dice.count(u64::try_from(changed.len()).unwrap());
-        changed[at] = u8::try_from(dice.count(256)).unwrap();
-        changed.truncate(changed.len() - dice.count(2));
+        let changed = changed(dice, plain);
         let tail = plain_tail(api, version, &changed);
         assert!(tail.is_none() || tail == walked(api, version, &changed), "{api} {version} {changed:?}");
     }
@@ -102,12 +130,33 @@ proptest! {
         }
     }
 
+    /// A replica hides nowhere where a walk would find it.
+    #[test]
+    fn the_tail_of_an_ordinary_fetch_is_where_a_walk_finds_it(seed: u64) {
+        let dice = &mut Dice(seed);
+        for version in 15..=18 {
+            let message = messages::fetch_request(dice, version);
+            let other = encode(&message, version);
+            let plain = encode(&plain_request(message), version);
+            let tail = plain_fetch_tail(version, &plain);
+            assert!(tail.is_some() && tail == walked_request(version, &plain), "{version}");
+            for _ in 0..20 {
+                for body in [&other, &changed(dice, &plain)] {
+                    let tail = plain_fetch_tail(version, body);
+                    assert!(tail.is_none() || tail == walked_request(version, body), "{version} {body:?}");
+                }
+            }
+        }
+    }
+
     #[test]
     fn nothing_that_a_walk_refuses_is_ordinary(frame in proptest::collection::vec(any::<u8>(), 0..60)) {
         for api in Api::ALL {
             for version in -1..=20 {
                 let tail = plain_tail(api, version, &frame);
                 assert!(tail.is_none() || tail == walked(api, version, &frame));
+                let tail = plain_fetch_tail(version, &frame);
+                assert!(tail.is_none() || tail == walked_request(version, &frame));
             }
         }
     }
