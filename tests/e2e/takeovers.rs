@@ -114,12 +114,15 @@ fn noticed(fared: &Fared) -> Vec<String> {
 
 /// Whether a library merely tells that a connection was closed, as it does of any: sarama's consumers have a channel that
 /// hears of each. librdkafka's callback is for information, says its manual, and hears of it where brokers are out of
-/// reach for a moment all at once; on a machine that is slow enough, a port's turn is such a moment.
+/// reach for a moment all at once; on a machine that is slow enough, a port's turn is such a moment. It also hears of logins that
+/// librdkafka left by itself, because it was told of another coordinator meanwhile.
 fn tells_of_a_close(library: Library, entry: &Entry) -> bool {
     let Entry::Error { whence: Whence::Callback, why } = entry else { return false };
     let words: &[&str] = match library {
         Library::Sarama => &["EOF", "broker not connected"],
-        Library::Librdkafka => &["_ALL_BROKERS_DOWN", "_TRANSPORT"],
+        Library::Librdkafka => {
+            &["_ALL_BROKERS_DOWN", "_TRANSPORT", "handshake failed: Local: Broker transport failure"]
+        }
         Library::Java | Library::KafkaPython | Library::Aiokafka | Library::KafkaJs | Library::FranzGo => &[],
     };
     words.iter().any(|word| why.contains(word))

@@ -115,7 +115,7 @@ impl Pump {
             // Who joins here has asked for the coordinator anew.
             self.led_beside.replace(None);
         }
-        if !matches!(api, Api::Heartbeat | Api::OffsetCommit | Api::LeaveGroup) {
+        if !is_for_coordinator(api) {
             return false;
         }
         let led_beside = self.led_beside.borrow();
@@ -126,7 +126,12 @@ impl Pump {
     }
 
     /// The broker has answered the first question by saying that it does not coordinate the group: whoever does is asked.
+    #[inline]
     pub(super) fn goes_elsewhere(&self, asked: &Asked, frame: &[u8]) -> bool {
+        is_for_coordinator(asked.api) && self.is_disclaimed(asked, frame)
+    }
+
+    fn is_disclaimed(&self, asked: &Asked, frame: &[u8]) -> bool {
         if wire::api::coordinator_error(asked.api, asked.version, frame).is_none() {
             return false;
         }
@@ -140,6 +145,11 @@ impl Pump {
         }
         can_be_asked
     }
+}
+
+/// What members say without looking for their coordinator first.
+fn is_for_coordinator(api: Api) -> bool {
+    matches!(api, Api::Heartbeat | Api::OffsetCommit | Api::LeaveGroup)
 }
 
 fn group_of(api: Api, version: i16, body: Body<'_>) -> Option<Box<[u8]>> {

@@ -127,50 +127,54 @@ impl Pump {
         if size <= WHOLE_BYTES_MAX && !whole {
             return Ok(Begun::More);
         }
-        let book = self.session.book();
-        let mut left_out = Vec::new();
         let path = match asked.treatment {
             Treatment::ByTable => asked.api.answer_path(asked.version),
             Treatment::MaskConfigs => AnswerPath::Whole,
         };
-        let begun = match path {
-            AnswerPath::Pass if !whole && self.meters(asked) => self.walk(asked, size).unwrap_or(passing),
-            AnswerPath::Pass => {
-                if whole {
-                    // Nothing hangs on it: what can't be walked passes uncounted.
-                    let _ = self.walk_whole(asked, frame);
+        match path {
+            AnswerPath::Pass if whole => {
+                // Nothing hangs on it: what can't be walked passes uncounted.
+                let _ = self.walk_whole(asked, frame);
+                Ok(passing)
+            }
+            AnswerPath::Pass if !self.meters(asked) => Ok(passing),
+            AnswerPath::Tailed if whole && self.walk_whole(asked, frame)? == Endpoints::None => Ok(passing),
+            AnswerPath::Pass | AnswerPath::Tailed if !whole => Ok(self.walk(asked, size).unwrap_or(passing)),
+            AnswerPath::Pass | AnswerPath::Tailed | AnswerPath::Metadata | AnswerPath::Whole => {
+                self.readdress(asked, size, frame, path)
+            }
+        }
+    }
+
+    /// The answer with other addresses, as soon as so much of it is here as that takes.
+    fn readdress(&self, asked: Asked, size: usize, frame: &[u8], path: AnswerPath) -> Result<Begun, Ended> {
+        let whole = frame.len() == size;
+        let book = self.session.book();
+        let mut left_out = Vec::new();
+        let begun = if path == AnswerPath::Metadata {
+            match answer::metadata_front(asked.version, frame, &book, &mut left_out).map_err(bad)? {
+                Front::Need if whole => return Err(bad(FRONT_CUT)),
+                Front::Need => Begun::More,
+                Front::Done { consumed, replacement } => {
+                    let bytes = framed(size - consumed + replacement.len(), &replacement)?;
+                    Begun::Instead { bytes, consumed: SIZE_BYTES + consumed, left: size - consumed }
                 }
-                passing
             }
-            AnswerPath::Tailed if whole && self.walk_whole(asked, frame)? == Endpoints::None => passing,
-            AnswerPath::Metadata => {
-                match answer::metadata_front(asked.version, frame, &book, &mut left_out).map_err(bad)? {
-                    Front::Need if whole => return Err(bad(FRONT_CUT)),
-                    Front::Need => Begun::More,
-                    Front::Done { consumed, replacement } => {
-                        let bytes = framed(size - consumed + replacement.len(), &replacement)?;
-                        Begun::Instead { bytes, consumed: SIZE_BYTES + consumed, left: size - consumed }
-                    }
+        } else if whole {
+            match splice(asked, frame, &book, &mut left_out)? {
+                Splice::Unchanged => Begun::Frame(0, Frame::Passing { left: SIZE_BYTES + size }),
+                Splice::Replaced(new) => {
+                    let bytes = framed(new.len(), &new)?;
+                    Begun::Instead { bytes, consumed: SIZE_BYTES + size, left: 0 }
                 }
             }
-            AnswerPath::Tailed if !whole => self.walk(asked, size).unwrap_or(passing),
-            AnswerPath::Whole | AnswerPath::Tailed if whole => {
-                match splice(asked, frame, &book, &mut left_out)? {
-                    Splice::Unchanged => passing,
-                    Splice::Replaced(new) => {
-                        let bytes = framed(new.len(), &new)?;
-                        Begun::Instead { bytes, consumed: SIZE_BYTES + size, left: 0 }
-                    }
-                }
-            }
-            AnswerPath::Whole | AnswerPath::Tailed if size + SIZE_BYTES <= BUFFER_BYTES => Begun::More,
-            AnswerPath::Whole | AnswerPath::Tailed if size <= GATHERED_BYTES_MAX => {
-                Begun::Frame(0, Frame::Gathering { asked, left: SIZE_BYTES + size, frame: Vec::new() })
-            }
-            AnswerPath::Whole | AnswerPath::Tailed => {
-                let what = format!("{} answer of {size} bytes", asked.api.name());
-                return Err(Ended::broker(Why::TooLarge).because(what));
-            }
+        } else if size + SIZE_BYTES <= BUFFER_BYTES {
+            Begun::More
+        } else if size <= GATHERED_BYTES_MAX {
+            Begun::Frame(0, Frame::Gathering { asked, left: SIZE_BYTES + size, frame: Vec::new() })
+        } else {
+            let what = format!("{} answer of {size} bytes", asked.api.name());
+            return Err(Ended::broker(Why::TooLarge).because(what));
         };
         self.session.missed(&left_out);
         Ok(begun)

@@ -2,6 +2,7 @@
 
 use crate::api::Api;
 use crate::error::Malformed;
+use crate::plain::Plain;
 use crate::reader::{Encoding, Reader};
 
 /// A front is no longer than this, but for what is in it: longer ones are followed instead.
@@ -19,6 +20,46 @@ pub struct Front {
 /// Reads the front of the body of a Produce request of `size` bytes, of which the first bytes are here. `None`: more bytes
 /// are needed; 32 KiB and [`FRONT_BYTES_MAX`] always suffice.
 pub fn produce_front(body: &[u8], size: usize, version: i16) -> Result<Option<Front>, Malformed> {
+    match plain_front(body, size, version) {
+        None => read_front(body, size, version),
+        plain => Ok(plain),
+    }
+}
+
+/// The front of a request of one partition without a transactional id, read straight through; `None` says nothing.
+fn plain_front(body: &[u8], size: usize, version: i16) -> Option<Front> {
+    let is_flexible = Api::Produce.request_is_flexible(version);
+    let mut plain = Plain { rest: body, is_flexible };
+    if version >= 3 {
+        plain.null()?;
+    }
+    let acks = i16::from_be_bytes(*plain.take()?);
+    // The timeout.
+    plain.skip(4)?;
+    if plain.count()? != 1 {
+        return None;
+    }
+    plain.topic(version >= 13)?;
+    if plain.count()? != 1 {
+        return None;
+    }
+    plain.skip(4)?;
+    let records = if is_flexible {
+        plain.uvarint()?.checked_sub(1)?
+    } else {
+        u32::try_from(i32::from_be_bytes(*plain.take()?)).ok()?
+    };
+    let at = body.len().checked_sub(plain.rest.len())?;
+    let end = at.checked_add(usize::try_from(records).ok()?)?.checked_add(ends(is_flexible))?;
+    (end == size).then_some(Front { acks, only_partition: Some(at) })
+}
+
+/// Bytes that follow the records of the only partition: the ends of partition, topic and request, without tags.
+fn ends(is_flexible: bool) -> usize {
+    if is_flexible { 3 } else { 0 }
+}
+
+fn read_front(body: &[u8], size: usize, version: i16) -> Result<Option<Front>, Malformed> {
     let flexible = Api::Produce.request_is_flexible(version);
     let mut reader = Reader::new(body, Encoding::of(flexible));
     let acks = match acks(&mut reader, version) {
@@ -64,8 +105,7 @@ fn only_partition(reader: &mut Reader<'_>, version: i16, size: usize) -> Result<
     reader.i32("partition")?;
     let records = reader.bytes_len("records")?;
     let at = reader.position();
-    // Of the partition, the topic and the request.
-    let ends = if reader.encoding() == Encoding::Flexible { 3_usize } else { 0 };
+    let ends = ends(reader.encoding() == Encoding::Flexible);
     let is_all = |records: usize| at.checked_add(records)?.checked_add(ends).filter(|end| *end == size);
     Ok(records.and_then(is_all).map(|_| at))
 }
@@ -111,6 +151,26 @@ mod tests {
                 let front = produce_front(&body[..here], body.len(), version).unwrap();
                 let whole = Front { acks: -1, only_partition: Some(at) };
                 assert_eq!(front, (here >= at).then_some(whole), "v{version} {here}");
+                assert_eq!(plain_front(&body[..here], body.len(), version), front, "v{version} {here}");
+                assert_eq!(read_front(&body[..here], body.len(), version), Ok(front), "v{version} {here}");
+            }
+        }
+    }
+
+    #[test]
+    fn whatever_is_changed_in_a_front_is_read_the_same_in_both_ways() {
+        for version in 0..=13 {
+            let body = body(version, &[3]);
+            for at in 0..body.len() - 10 {
+                for byte in 0..=255 {
+                    let mut changed = body.clone();
+                    changed[at] = byte;
+                    for size in [body.len(), body.len() + 1] {
+                        let plain = plain_front(&changed, size, version);
+                        let read = read_front(&changed, size, version);
+                        assert!(plain.is_none() || read == Ok(plain), "v{version} {at} {byte}");
+                    }
+                }
             }
         }
     }
