@@ -25,6 +25,7 @@ pub use certs::Certs;
 pub use clients::{Client, Library, Load};
 pub use free_ports::FreePorts;
 pub use gateway::{Gateway, GatewayConfig};
+pub use kafka::islands;
 pub use kafka::{Advertise, KafkaCluster, NewTopic, Output, SaslPlain, Spec, Tool};
 pub use leak::Tap;
 pub use pace::Pace;

@@ -16,9 +16,9 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use std::{fs, process, thread};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use testkit::steady::now_us;
-use testkit::{Library, place};
+use testkit::{Library, islands, place};
 
 use crate::provide;
 use cast::Cast;
@@ -44,7 +44,8 @@ pub(crate) struct Options {
     /// Instead of an upgrade every broker in turn is killed and started again
     #[arg(long, group = "play")]
     kill: bool,
-    /// Instead of an upgrade every broker in turn falls silent: it closes nothing, answers nothing, and comes back
+    /// Instead of an upgrade every broker in turn falls silent: all its packets are lost, until it comes back. In a network of
+    /// its own, which takes root and iproute2
     #[arg(long, group = "play")]
     black_hole: bool,
     /// Instead of an upgrade all brokers are down at once, for 20 seconds
@@ -97,10 +98,20 @@ impl Options {
 pub(crate) fn run(options: &Options) -> Result<()> {
     let libraries = options.libraries()?;
     let profile = if options.debug { Profile::Debug } else { Profile::Release };
-    provide::everything()?;
     let ways = options.ways();
-    if ways.contains(&Way::Gateway) && !options.no_build {
-        ground::build(profile)?;
+    if islands::at_sea() {
+        islands::make_sea()?;
+    } else {
+        provide::everything()?;
+        if ways.contains(&Way::Gateway) && !options.no_build {
+            ground::build(profile)?;
+        }
+        if options.play() == Play::BlackHole {
+            // Where packets can be lost, and nothing can be fetched.
+            let status = islands::put_out()?.status().context("cannot run unshare")?;
+            ensure!(status.success(), "the play in a network of its own has failed");
+            return Ok(());
+        }
     }
     thread::spawn(|| {
         thread::sleep(LONGEST);

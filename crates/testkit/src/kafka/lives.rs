@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use super::KafkaCluster;
 use super::node::Process;
 use super::topics;
+use super::{KafkaCluster, islands};
 use crate::wait;
 
 /// A replica that was away has to fetch what it missed.
@@ -41,15 +41,21 @@ impl KafkaCluster {
         self.set_pid(&mut nodes, id, None)
     }
 
-    /// Stops a node in the middle of whatever it does (SIGSTOP): its connections stay open, and nothing comes from it
-    /// any more, neither bytes nor an end of them. To its peers that is a machine whose packets are lost, but that the
-    /// kernel still takes what is sent, so that nothing below the application ever notices.
+    /// Silences a node in the middle of whatever it does: its connections stay open, and nothing comes from it any more, neither bytes
+    /// nor an end of them. On an island all packets to and from it are lost. Elsewhere its process is stopped (SIGSTOP), so that the
+    /// kernel still takes what is sent.
     pub fn freeze_node(&self, id: i32) -> Result<()> {
+        if self.lock().plan.on_islands {
+            return islands::cut(id);
+        }
         self.with_process(id, Process::freeze)
     }
 
     /// Lets a frozen node go on. [`KafkaCluster::wait_in_sync`] tells when it has found its way back.
     pub fn thaw_node(&self, id: i32) -> Result<()> {
+        if self.lock().plan.on_islands {
+            return islands::join(id);
+        }
         self.with_process(id, Process::thaw)
     }
 

@@ -5,6 +5,7 @@
 //! brokers; `CONTROLLER`.
 
 mod dist;
+pub mod islands;
 mod lives;
 mod node;
 mod plan;
@@ -14,6 +15,7 @@ mod topics;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -68,6 +70,9 @@ impl KafkaCluster {
     fn begin(spec: Spec, directory: PathBuf, leash: Option<Leash>) -> Result<KafkaCluster> {
         let dist = Dist::fetch(&spec.version)?;
         let (plan, ports) = lay_out(spec)?;
+        if plan.on_islands {
+            plan.nodes.keys().try_for_each(|id| islands::raise(*id))?;
+        }
         for node in plan.nodes.values() {
             node::format(&dist, &plan, node, &directory)?;
         }
@@ -126,14 +131,14 @@ impl KafkaCluster {
         wait::until("a ready Kafka cluster", READY_LIMIT, || {
             let running = self.running()?;
             let wanted: BTreeSet<i32> = running.keys().copied().collect();
-            let ready = |port: &u16| ready::listed_by(*port).is_ok_and(|listed| listed == wanted);
-            let whole = running.values().all(|(internal, client)| ready(internal) && is_open(*client));
+            let ready = |at: SocketAddr| ready::listed_by(at).is_ok_and(|listed| listed == wanted);
+            let whole = running.values().all(|(internal, client)| ready(*internal) && is_open(*client));
             Ok(whole.then_some(()))
         })
     }
 
-    /// Internal and client port of each running node; an error when one ended by itself.
-    fn running(&self) -> Result<BTreeMap<i32, (u16, u16)>> {
+    /// Internal and client address of each running node; an error when one ended by itself.
+    fn running(&self) -> Result<BTreeMap<i32, (SocketAddr, SocketAddr)>> {
         let mut nodes = self.lock();
         let Nodes { plan, processes, .. } = &mut *nodes;
         let mut running = BTreeMap::new();
@@ -142,7 +147,9 @@ impl KafkaCluster {
                 bail!("node {id} ended by itself: {how}\n{}", node::log_tail(&self.directory, *id));
             }
             if let Some(node) = plan.nodes.get(id) {
-                running.insert(*id, (node.internal_port, node.client_port));
+                let host = plan.host(*id).parse()?;
+                let at = |port| SocketAddr::new(host, port);
+                running.insert(*id, (at(node.internal_port), at(node.client_port)));
             }
         }
         Ok(running)
@@ -191,7 +198,12 @@ impl KafkaCluster {
 
     fn addresses(&self, port: impl Fn(&NodePlan) -> u16) -> BTreeMap<i32, String> {
         let nodes = self.lock();
-        nodes.plan.nodes.values().map(|node| (node.id, format!("127.0.0.1:{}", port(node)))).collect()
+        nodes
+            .plan
+            .nodes
+            .values()
+            .map(|node| (node.id, format!("{}:{}", nodes.plan.host(node.id), port(node))))
+            .collect()
     }
 
     /// Every text by which a broker could be told to a client: advertised names and `:port` of every listener.
@@ -215,7 +227,7 @@ impl KafkaCluster {
         let nodes = self.lock();
         for node in nodes.plan.nodes.values() {
             for port in [node.client_port, node.direct_port, node.internal_port, node.controller_port] {
-                needles.push([b"127.0.0.1".as_slice(), &i32::from(port).to_be_bytes()].concat());
+                needles.push([nodes.plan.host(node.id).as_bytes(), &i32::from(port).to_be_bytes()].concat());
             }
         }
         needles
@@ -269,8 +281,8 @@ impl Drop for KafkaCluster {
     }
 }
 
-fn is_open(port: u16) -> bool {
-    std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
+fn is_open(address: SocketAddr) -> bool {
+    std::net::TcpStream::connect(address).is_ok()
 }
 
 fn lay_out(spec: Spec) -> Result<(Plan, FreePorts)> {
@@ -300,6 +312,7 @@ fn lay_out(spec: Spec) -> Result<(Plan, FreePorts)> {
         sasl: spec.sasl,
         advertise: spec.advertise,
         tls: spec.tls,
+        on_islands: spec.on_islands,
         properties: spec.properties,
         nodes,
     };

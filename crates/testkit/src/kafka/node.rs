@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::dist::{Dist, java};
+use super::islands;
 use super::plan::{NodePlan, Plan};
 use crate::leash::Leash;
 use crate::place;
@@ -106,7 +107,7 @@ pub(super) fn start(
     let home = node_directory(cluster, node.id);
     let properties = home.join("server.properties");
     fs::write(&properties, plan.properties_of(node, &home.join("data")))?;
-    let mut command = Command::new(java());
+    let mut command = if plan.on_islands { islands::on(node.id, java()) } else { Command::new(java()) };
     command
         .args(JVM)
         .args(["-Xms192m", "-Xmx512m"])

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::islands;
+
 /// The cluster that is wished for.
 #[derive(Clone, Debug)]
 pub struct Spec {
@@ -18,6 +20,9 @@ pub struct Spec {
     pub advertise: Advertise,
     /// Clients have to speak TLS.
     pub tls: Option<NodeTls>,
+    /// Every node has a network of its own, so that its packets can be lost ([`super::KafkaCluster::freeze_node`]). Only after
+    /// [`super::islands::make_sea`].
+    pub on_islands: bool,
     /// More lines for every node's properties; a later line wins.
     pub properties: Vec<(String, String)>,
 }
@@ -31,6 +36,7 @@ impl Spec {
             sasl: None,
             advertise: Advertise::Names,
             tls: None,
+            on_islands: false,
             properties: Vec::new(),
         }
     }
@@ -84,6 +90,8 @@ pub struct Plan {
     pub(super) sasl: Option<SaslPlain>,
     pub(super) advertise: Advertise,
     pub(super) tls: Option<NodeTls>,
+    #[serde(default)]
+    pub(super) on_islands: bool,
     pub(super) properties: Vec<(String, String)>,
     pub(super) nodes: BTreeMap<i32, NodePlan>,
 }
@@ -103,10 +111,15 @@ pub struct NodePlan {
 }
 
 impl Plan {
+    /// The address at which a node listens.
+    pub(super) fn host(&self, id: i32) -> String {
+        if self.on_islands { islands::address(id) } else { "127.0.0.1".to_owned() }
+    }
+
     /// The host that this node advertises on the listener for gateways.
     pub(super) fn advertised_host(&self, id: i32) -> String {
         match self.advertise {
-            Advertise::Loopback => "127.0.0.1".to_owned(),
+            Advertise::Loopback => self.host(id),
             Advertise::Names => format!("broker-{id}.kafka.invalid"),
         }
     }
@@ -122,10 +135,11 @@ impl Plan {
         let (id, client, direct, internal) =
             (node.id, node.client_port, node.direct_port, node.internal_port);
         let host = self.advertised_host(id);
+        let here = self.host(id);
         let voters: Vec<String> = self
             .nodes
             .values()
-            .map(|node| format!("{}@127.0.0.1:{}", node.id, node.controller_port))
+            .map(|node| format!("{}@{}:{}", node.id, self.host(node.id), node.controller_port))
             .collect();
         let copies = self.nodes.len().min(3);
         let min_isr = copies.saturating_sub(1).max(1);
@@ -139,16 +153,14 @@ impl Plan {
             (
                 "listeners",
                 format!(
-                    "CLIENT://127.0.0.1:{client},DIRECT://127.0.0.1:{direct},INTERNAL://127.0.0.1:{internal},\
-                     CONTROLLER://127.0.0.1:{}",
+                    "CLIENT://{here}:{client},DIRECT://{here}:{direct},INTERNAL://{here}:{internal},\
+                     CONTROLLER://{here}:{}",
                     node.controller_port
                 ),
             ),
             (
                 "advertised.listeners",
-                format!(
-                    "CLIENT://{host}:{client},DIRECT://127.0.0.1:{direct},INTERNAL://127.0.0.1:{internal}"
-                ),
+                format!("CLIENT://{host}:{client},DIRECT://{here}:{direct},INTERNAL://{here}:{internal}"),
             ),
             (
                 "listener.security.protocol.map",

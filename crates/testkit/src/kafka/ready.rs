@@ -1,7 +1,7 @@
 //! When a cluster is ready: every running node lists every running node, and knows the controller.
 
 use std::collections::BTreeSet;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -11,9 +11,8 @@ use crate::raw::{self, HeadStyle, RawClient};
 pub(super) const METADATA: i16 = 3;
 pub(super) const ATTEMPT: Duration = Duration::from_secs(2);
 
-/// The nodes that the node at this loopback port lists; an error while it does not answer.
-pub(super) fn listed_by(port: u16) -> Result<BTreeSet<i32>> {
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+/// The nodes that the node at this address lists; an error while it does not answer.
+pub(super) fn listed_by(address: SocketAddr) -> Result<BTreeSet<i32>> {
     let mut client = RawClient::connect_within(address, ATTEMPT)?;
     // Version 1, an empty array: no topics, just brokers.
     let frame = client.ask(&raw::request(METADATA, 1, 1, "testkit", HeadStyle::Classic, &[0; 4]))?;

@@ -1,6 +1,6 @@
 //! Topics: made, and looked at from behind.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -69,8 +69,7 @@ impl KafkaCluster {
     }
 }
 
-fn ask(port: u16, frame: &[u8]) -> Result<Vec<u8>> {
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+fn ask(address: SocketAddr, frame: &[u8]) -> Result<Vec<u8>> {
     Ok(RawClient::connect_within(address, ATTEMPT)?.ask(frame)?)
 }
 
@@ -117,21 +116,21 @@ struct Partition {
 }
 
 /// The names of the topics that the node at this loopback port knows.
-fn known_at(port: u16) -> Result<Vec<String>> {
-    Ok(partitions_at(port)?.into_iter().map(|partition| partition.topic).collect())
+fn known_at(address: SocketAddr) -> Result<Vec<String>> {
+    Ok(partitions_at(address)?.into_iter().map(|partition| partition.topic).collect())
 }
 
 /// The partitions that miss a leader or a replica, as the node at this loopback port sees it.
-pub(super) fn lagging_at(port: u16) -> Result<Vec<String>> {
-    let partitions = partitions_at(port)?;
+pub(super) fn lagging_at(address: SocketAddr) -> Result<Vec<String>> {
+    let partitions = partitions_at(address)?;
     let lagging = partitions.iter().filter(|at| at.leader < 0 || at.in_sync < at.replicas);
     Ok(lagging.map(|at| format!("{}-{}", at.topic, at.number)).collect())
 }
 
 /// All partitions of all topics, by Metadata, version 1.
-fn partitions_at(port: u16) -> Result<Vec<Partition>> {
+fn partitions_at(address: SocketAddr) -> Result<Vec<Partition>> {
     let all = (-1_i32).to_be_bytes();
-    let answer = ask(port, &raw::request(METADATA, 1, 1, "testkit", HeadStyle::Classic, &all))?;
+    let answer = ask(address, &raw::request(METADATA, 1, 1, "testkit", HeadStyle::Classic, &all))?;
     let mut rest = answer.get(4..).context("no correlation id")?;
     brokers(&mut rest)?;
     take_i32(&mut rest)?; // controller

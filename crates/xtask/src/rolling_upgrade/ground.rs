@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use testkit::{Advertise, Client, Gateway, GatewayConfig, KafkaCluster, Library, Spec, place};
+use testkit::{Advertise, Client, Gateway, GatewayConfig, KafkaCluster, Library, Spec, islands, place};
 
 /// Who clients are. Brokers know the one, the gateway knows the other: an address of a broker that found its way through
 /// the gateway would be of no use.
@@ -78,6 +78,7 @@ impl Ground {
         {
             spec.properties.push((key.to_owned(), value.to_owned()));
         }
+        spec.on_islands = islands::at_sea();
         let cluster = KafkaCluster::start(spec)?;
         let gateway = match way {
             Way::Direct => None,
