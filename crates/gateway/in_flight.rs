@@ -192,19 +192,9 @@ impl InFlight {
         matches!(self.owed.borrow().front(), Some(Owed::ByBroker(asked)) if asked.left == Left::Elsewhere)
     }
 
-    /// Notes that others are asked what is at the front.
-    pub fn goes_elsewhere(&self) {
-        self.with_asked(self.popped.get(), |asked| asked.left = Left::Elsewhere);
-    }
-
-    /// Takes that back.
-    pub fn stays(&self) {
-        self.with_asked(self.popped.get(), |asked| asked.left = Left::Wholly);
-    }
-
-    /// Notes that others are asked what was pushed last.
-    pub fn last_goes_elsewhere(&self) {
-        self.with_asked(self.next_name().wrapping_sub(1), |asked| asked.left = Left::Elsewhere);
+    /// Notes that others are asked the question of this name.
+    pub fn goes_elsewhere(&self, name: u64) {
+        self.with_asked(name, |asked| asked.left = Left::Elsewhere);
     }
 
     /// The front, if the broker owes it.

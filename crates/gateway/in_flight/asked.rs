@@ -24,7 +24,7 @@ pub enum Left {
     Partly,
     /// All of it: nobody knows what the broker has done.
     Wholly,
-    /// All of it, and the broker has said that another one is to be asked.
+    /// Another broker is asked: its own has said that it is not for it, now or of one before.
     Elsewhere,
 }
 

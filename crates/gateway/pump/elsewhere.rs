@@ -4,11 +4,11 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use policy::fate::{self, Fate, Sent, Whom};
+use wire::Api;
 use wire::request::{Named, group};
-use wire::{Api, head};
 
 use super::Pump;
-use super::judge::{Body, about, body};
+use super::judge::{Body, about, body, body_of};
 use crate::beside;
 use crate::ended::Ended;
 use crate::in_flight::{Asked, Left};
@@ -23,8 +23,15 @@ struct Question {
     name: u64,
     asked: Asked,
     frame: Vec<u8>,
-    /// For the coordinator of this group; or for any broker.
-    group: Option<Box<[u8]>>,
+    others: Others,
+}
+
+/// Whom a question can be asked of besides its own broker.
+enum Others {
+    /// Any.
+    Any,
+    /// The coordinator of this group.
+    Coordinator(Box<[u8]>),
 }
 
 impl Pump {
@@ -79,25 +86,16 @@ impl Pump {
         let is_next = self.in_flight.front_is_elsewhere();
         let found = self.in_flight.find(|asked, look| {
             let Look::Bytes(frame) = look else { return None };
-            if !(matches!(asked.keep, Keep::Whole(_))
-                && (is_away || is_next && asked.left == Left::Elsewhere))
-            {
-                return None;
-            }
-            let body = body(asked, look).ok()?;
-            let group = match fate::fate(asked.api, about(asked, body), Sent::Not)? {
-                Fate::Hold { to: Whom::AnyNode, .. } => None,
-                Fate::Hold { to: Whom::Coordinator, .. } => Some(group_of(asked.api, asked.version, body)?),
-                Fate::Hold { .. } | Fate::SendAgain { .. } | Fate::Answer(_) | Fate::Forget => return None,
-            };
-            Some((frame.to_vec(), group))
+            let is_asked = is_away || is_next && asked.left == Left::Elsewhere;
+            let others = if is_asked { others(asked, look)? } else { return None };
+            Some((frame.to_vec(), others))
         });
-        found.map(|(name, asked, (frame, group))| Question { name, asked, frame, group })
+        found.map(|(name, asked, (frame, others))| Question { name, asked, frame, others })
     }
 
     async fn ask_other(&self, question: &Question) -> Option<Vec<u8>> {
-        let Question { asked, frame, group, .. } = question;
-        let Some(group) = group else {
+        let Question { asked, frame, others, .. } = question;
+        let Others::Coordinator(group) = others else {
             return beside::anybody(&self.session, asked, frame).await;
         };
         let mut kept = self.beside.take();
@@ -115,47 +113,50 @@ impl Pump {
             // Who joins here has asked for the coordinator anew.
             self.led_beside.replace(None);
         }
-        if !is_for_coordinator(api) {
+        if !fate::is_for_coordinator(api) {
             return false;
         }
         let led_beside = self.led_beside.borrow();
         let Some(led_beside) = led_beside.as_deref() else { return false };
-        let head = head::request_head(frame, api.request_is_flexible(version));
-        let body_at = head.ok().flatten().map_or(frame.len(), |head| head.body_at);
-        matches!(group(api, version, &frame[body_at..]), Ok(Some(Named::Group(name))) if name == led_beside)
+        let body = body_of(api, version, frame);
+        body.and_then(|body| group_of(api, version, body)).is_some_and(|group| group == led_beside)
     }
 
     /// The broker has answered the first question by saying that it does not coordinate the group: whoever does is asked.
     #[inline]
     pub(super) fn goes_elsewhere(&self, asked: &Asked, frame: &[u8]) -> bool {
-        is_for_coordinator(asked.api) && self.is_disclaimed(asked, frame)
+        fate::is_for_coordinator(asked.api) && self.is_disclaimed(asked, frame)
     }
 
     fn is_disclaimed(&self, asked: &Asked, frame: &[u8]) -> bool {
         if wire::api::coordinator_error(asked.api, asked.version, frame).is_none() {
             return false;
         }
-        self.in_flight.goes_elsewhere();
-        let can_be_asked = self.for_others().is_some();
-        if can_be_asked {
-            self.stir.set(true);
-        } else {
-            // It is too large to be kept, or makes no sense: the client hears what the broker says.
-            self.in_flight.stays();
-        }
-        can_be_asked
+        let first = self.in_flight.find(|asked, look| Some(others(asked, look).is_some()));
+        // What is too large to be kept, or makes no sense, nobody else can be asked: the client hears what the broker says.
+        let Some((name, _, true)) = first else { return false };
+        self.in_flight.goes_elsewhere(name);
+        self.stir.set(true);
+        true
     }
 }
 
-/// What members say without looking for their coordinator first.
-fn is_for_coordinator(api: Api) -> bool {
-    matches!(api, Api::Heartbeat | Api::OffsetCommit | Api::LeaveGroup)
+/// Whom a question can be asked of besides its own broker, if it is here whole and there is anybody.
+fn others(asked: &Asked, look: Look<'_>) -> Option<Others> {
+    let (Keep::Whole(_), Ok(body)) = (asked.keep, body(asked, look)) else { return None };
+    let Fate::Hold { to, .. } = fate::fate(asked.api, about(asked, body), Sent::Not)? else { return None };
+    match (to, body) {
+        (Whom::AnyNode, _) => Some(Others::Any),
+        (Whom::Coordinator, Body::Of(body)) => {
+            Some(Others::Coordinator(group_of(asked.api, asked.version, body)?.into()))
+        }
+        (Whom::Coordinator | Whom::SameNode, _) => None,
+    }
 }
 
-fn group_of(api: Api, version: i16, body: Body<'_>) -> Option<Box<[u8]>> {
-    let Body::Of(body) = body else { return None };
+fn group_of(api: Api, version: i16, body: &[u8]) -> Option<&[u8]> {
     match group(api, version, body) {
-        Ok(Some(Named::Group(group))) => Some(group.into()),
+        Ok(Some(Named::Group(group))) => Some(group),
         Ok(Some(Named::NoGroup) | None) | Err(_) => None,
     }
 }

@@ -205,9 +205,13 @@ pub(super) fn body<'a>(asked: &Asked, look: Look<'a>) -> Result<Body<'a>, Ended>
         Look::Names(None) | Look::Nothing => return Ok(Body::Unknown),
         Look::Bytes(frame) => frame.get(SIZE_BYTES..).unwrap_or_default(),
     };
-    let flexible = asked.api.request_is_flexible(asked.version);
-    let head = head::request_head(frame, flexible).ok().flatten().ok_or_else(|| unanswered(asked))?;
-    Ok(Body::Of(&frame[head.body_at..]))
+    body_of(asked.api, asked.version, frame).map(Body::Of).ok_or_else(|| unanswered(asked))
+}
+
+/// What follows the head of a frame, if that makes sense.
+pub(super) fn body_of(api: Api, version: i16, frame: &[u8]) -> Option<&[u8]> {
+    let head = head::request_head(frame, api.request_is_flexible(version)).ok().flatten()?;
+    frame.get(head.body_at..)
 }
 
 fn unanswered(asked: &Asked) -> Ended {

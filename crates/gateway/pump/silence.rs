@@ -3,11 +3,10 @@
 use std::time::{Duration, Instant};
 
 use policy::fate;
-use wire::head;
 
+use super::judge::{Body, body};
 use super::{Pump, Towards};
 use crate::ended::{Ended, Why};
-use crate::frames::SIZE_BYTES;
 use crate::in_flight::{Asked, Left};
 use crate::kept::Look;
 
@@ -57,9 +56,9 @@ impl Pump {
 
 /// How long the broker may take for this question, by what the question itself says.
 fn allowed(asked: &Asked, look: Look<'_>) -> Duration {
-    let Look::Bytes(framed) = look else { return fate::allowed(asked.api, asked.version, &[]) };
-    let frame = framed.get(SIZE_BYTES..).unwrap_or_default();
-    let head = head::request_head(frame, asked.api.request_is_flexible(asked.version));
-    let body_at = head.ok().flatten().map_or(frame.len(), |head| head.body_at);
-    fate::allowed(asked.api, asked.version, &frame[body_at..])
+    let body = match body(asked, look) {
+        Ok(Body::Of(body)) => body,
+        Ok(Body::Names(_) | Body::Unknown) | Err(_) => &[],
+    };
+    fate::allowed(asked.api, asked.version, body)
 }

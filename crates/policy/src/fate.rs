@@ -108,10 +108,16 @@ pub fn fate(api: Api, asked: Asked, sent: Sent) -> Option<Fate> {
     })
 }
 
-/// Who can answer it as well as the broker that it was for: of what all brokers know, and ids that any may give, any of them.
-/// What members of groups say without looking for it first is for the group's coordinator, wherever that is.
+/// Whether it is what members of groups say without looking for their coordinator first.
+#[inline]
+pub const fn is_for_coordinator(api: Api) -> bool {
+    matches!(api, Api::Heartbeat | Api::OffsetCommit | Api::LeaveGroup)
+}
+
+/// Who can answer it as well as the broker that it was for: of what all brokers know, and ids that any may give, any of them; and
+/// what is for a coordinator ([`is_for_coordinator`]), the one that it is by then.
 fn whom(api: Api, asked: Asked) -> Whom {
-    if matches!(api, Api::Heartbeat | Api::OffsetCommit | Api::LeaveGroup) {
+    if is_for_coordinator(api) {
         return Whom::Coordinator;
     }
     let by_any = matches!(api, Api::Metadata | Api::FindCoordinator | Api::DescribeCluster)

@@ -78,9 +78,10 @@ impl Pump {
         }
         match path {
             RequestPath::Pass if is_whole && self.is_led_beside(api, prefix.version, frame) => {
+                let name = self.in_flight.next_name();
                 self.in_flight.keep([&size_bytes(size), frame]);
                 self.note(api, prefix, Treatment::ByTable, Keep::Whole(SIZE_BYTES + size), now);
-                self.in_flight.last_goes_elsewhere();
+                self.in_flight.goes_elsewhere(name);
                 Ok(Begun::Elsewhere(SIZE_BYTES + size))
             }
             RequestPath::Pass => {

@@ -27,7 +27,7 @@ pub fn put_out() -> Result<Command> {
 
 /// Makes the sea, in a process that [`put_out`] has started.
 pub fn make_sea() -> Result<()> {
-    run("mkdir", &["-p", "/run/netns"])?;
+    std::fs::create_dir_all("/run/netns")?;
     run("mount", &["-t", "tmpfs", "tmpfs", "/run/netns"])?;
     ip(&["link", "set", "lo", "up"])?;
     ip(&["link", "add", BRIDGE, "type", "bridge"])?;

@@ -115,12 +115,12 @@ struct Partition {
     in_sync: i32,
 }
 
-/// The names of the topics that the node at this loopback port knows.
+/// The names of the topics that the node at this address knows.
 fn known_at(address: SocketAddr) -> Result<Vec<String>> {
     Ok(partitions_at(address)?.into_iter().map(|partition| partition.topic).collect())
 }
 
-/// The partitions that miss a leader or a replica, as the node at this loopback port sees it.
+/// The partitions that miss a leader or a replica, as the node at this address sees it.
 pub(super) fn lagging_at(address: SocketAddr) -> Result<Vec<String>> {
     let partitions = partitions_at(address)?;
     let lagging = partitions.iter().filter(|at| at.leader < 0 || at.in_sync < at.replicas);
