@@ -3,9 +3,11 @@ import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import java.util.concurrent.ExecutionException;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.AlterConfigOp;
 import org.apache.kafka.clients.admin.ConfigEntry;
+import org.apache.kafka.clients.admin.DeleteRecordsOptions;
 import org.apache.kafka.clients.admin.NewPartitions;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.OffsetSpec;
@@ -16,6 +18,7 @@ import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.Node;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.config.ConfigResource;
+import org.apache.kafka.common.errors.TimeoutException;
 import org.apache.kafka.common.serialization.StringSerializer;
 
 /** What an ordinary user's programs ask Java's Admin for. Arguments: properties, name of its own. */
@@ -48,7 +51,7 @@ public final class Tour {
             Said.line("end", () -> admin.listOffsets(Map.of(first, OffsetSpec.latest())).all().get().get(first).offset());
             Said.line("by time", () -> admin.listOffsets(Map.of(first, OffsetSpec.forTimestamp(begun + 15))).all().get().get(first).offset());
             Said.line("max time", () -> admin.listOffsets(Map.of(first, OffsetSpec.maxTimestamp())).all().get().get(first).offset());
-            Said.line("delete records", () -> admin.deleteRecords(Map.of(first, RecordsToDelete.beforeOffset(4))).all().get());
+            Said.line("delete records", () -> deleted(admin, first));
             Said.line("begin", () -> admin.listOffsets(Map.of(first, OffsetSpec.earliest())).all().get().get(first).offset());
             Said.line("producers", () -> admin.describeProducers(List.of(first)).all().get().get(first).activeProducers().size());
             Said.line("alter config", () -> admin.incrementalAlterConfigs(Map.of(resource, List.of(
@@ -64,6 +67,20 @@ public final class Tour {
             Said.line("features", () -> new TreeMap<>(admin.describeFeatures().featureMetadata().get().finalizedFeatures()));
             Said.line("delete", () -> admin.deleteTopics(List.of(name)).all().get());
             Said.line("delete again", () -> admin.deleteTopics(List.of(name)).all().get());
+        }
+    }
+
+    /** Brokers answer when all replicas have deleted, and at times miss that they have: then they are asked again. */
+    private static Object deleted(Admin admin, TopicPartition partition) throws Exception {
+        for (int attempt = 0; ; attempt++) {
+            try {
+                DeleteRecordsOptions options = new DeleteRecordsOptions().timeoutMs(15_000);
+                return admin.deleteRecords(Map.of(partition, RecordsToDelete.beforeOffset(4)), options).all().get();
+            } catch (ExecutionException thrown) {
+                if (attempt == 4 || !(thrown.getCause() instanceof TimeoutException)) {
+                    throw thrown;
+                }
+            }
         }
     }
 
