@@ -5,14 +5,14 @@ mod asked;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::task::{Context, Poll, Waker};
-use std::time::Instant;
 
 use wire::meter::Echo;
 use wire::{Api, CorrelationId};
 
 pub use asked::{Asked, Left, Treatment};
 
-use crate::kept::{KEPT_BYTES_MAX, Kept, Look};
+use crate::kept::{KEPT_BYTES_MAX, Keep, Kept, Look};
+use crate::moment::Moment;
 
 /// Bytes of the gateway's own answers that may wait; a client that asks on without reading gets no further.
 const HELD_BYTES_MAX: usize = 1024 * 1024;
@@ -104,13 +104,32 @@ impl InFlight {
         self.owed.borrow_mut().push_back(owed);
     }
 
+    /// Notes what brokers owe for one question after the other, as `next` gives them with their first bytes, of which is kept
+    /// what they say; until there is none, or no room. Says how many they were.
+    pub fn push_while<'a>(&self, mut next: impl FnMut() -> Option<(Asked, &'a [u8])>) -> u64 {
+        let (mut owed, mut kept) = (self.owed.borrow_mut(), self.kept.borrow_mut());
+        let room = if self.held.get() < HELD_BYTES_MAX { self.max.saturating_sub(owed.len()) } else { 0 };
+        let mut n = 0;
+        while n < room
+            && kept.bytes() < KEPT_BYTES_MAX
+            && let Some((asked, bytes)) = next()
+        {
+            if let Keep::Whole(size) | Keep::Front(size) = asked.keep {
+                kept.push_bytes([bytes.get(..size).unwrap_or(bytes), &[]]);
+            }
+            owed.push_back(Owed::ByBroker(asked));
+            n += 1;
+        }
+        n as u64
+    }
+
     /// A name for the next entry, for [`InFlight::sent`].
     pub fn next_name(&self) -> u64 {
         self.popped.get() + self.len() as u64
     }
 
     /// Notes that every question from `first` on has left for the broker at `now`, those before `end` wholly.
-    pub fn sent(&self, first: u64, end: u64, now: Instant) {
+    pub fn sent(&self, first: u64, end: u64, now: Moment) {
         let place = |name: u64| usize::try_from(name.saturating_sub(self.popped.get())).unwrap_or(usize::MAX);
         let (skip, end) = (place(first), place(end));
         for (at, owed) in self.owed.borrow_mut().iter_mut().enumerate().skip(skip) {
@@ -127,7 +146,7 @@ impl InFlight {
 
     /// Notes which questions left wholly before their broker was lost: the one named `first` if `with_first`, then those
     /// with these correlation ids. Others in between have nobody who waits. Gives the name of the next one.
-    pub fn left(&self, first: u64, with_first: bool, correlations: &[CorrelationId], now: Instant) -> u64 {
+    pub fn left(&self, first: u64, with_first: bool, correlations: &[CorrelationId], now: Moment) -> u64 {
         let mut name = first;
         if with_first {
             self.with_asked(name, |asked| asked.left = Left::Wholly);
@@ -148,7 +167,7 @@ impl InFlight {
     }
 
     /// Notes that what had left for a broker that is gone has left for another one.
-    pub fn sent_again(&self, now: Instant, count: impl Fn(Api)) {
+    pub fn sent_again(&self, now: Moment, count: impl Fn(Api)) {
         for owed in self.owed.borrow_mut().iter_mut() {
             if let Owed::ByBroker(asked) = owed
                 && asked.goes_again()
@@ -175,7 +194,7 @@ impl InFlight {
         match ours {
             Some(Owed::ByGateway(frame)) => {
                 self.held.set(self.held.get() - frame.len());
-                self.has_popped();
+                self.have_popped(1);
                 Some(frame)
             }
             Some(Owed::ByBroker(_)) | None => None,
@@ -215,8 +234,23 @@ impl InFlight {
         let asked = self.owed.borrow_mut().pop_front_if(|owed| matches!(owed, Owed::ByBroker(_)));
         if let Some(Owed::ByBroker(asked)) = asked {
             self.kept.borrow_mut().pop(asked.keep);
-            self.has_popped();
+            self.have_popped(1);
         }
+    }
+
+    /// Takes from the front what brokers owe, as long as it is answered: the answer has begun.
+    pub fn pop_while(&self, mut is_answered: impl FnMut(&Asked) -> bool) {
+        let (mut owed, mut kept) = (self.owed.borrow_mut(), self.kept.borrow_mut());
+        let before = owed.len();
+        while let Some(Owed::ByBroker(asked)) = owed.front()
+            && is_answered(asked)
+        {
+            kept.pop(asked.keep);
+            owed.pop_front();
+        }
+        let popped = before - owed.len();
+        drop(owed);
+        self.have_popped(popped);
     }
 
     /// Keeps bytes of the question that is pushed next.
@@ -324,10 +358,12 @@ impl InFlight {
         frames
     }
 
-    fn has_popped(&self) {
-        self.popped.set(self.popped.get() + 1);
-        self.answering.set(true);
-        self.wake();
+    fn have_popped(&self, n: usize) {
+        if n > 0 {
+            self.popped.set(self.popped.get() + n as u64);
+            self.answering.set(true);
+            self.wake();
+        }
     }
 
     /// Notes that the last byte of every answer that left the queue was written.

@@ -4,6 +4,7 @@ mod begin;
 mod changes;
 mod leave;
 mod limit;
+mod ordinary;
 mod reject;
 
 use std::task::Poll;
@@ -192,6 +193,7 @@ impl Pump {
         if self.draining.get().is_some() {
             return Ok(Flow::Drained);
         }
+        self.pass_ordinary(intake, run.now);
         if intake.rest().is_empty() {
             return Ok(Flow::More);
         }

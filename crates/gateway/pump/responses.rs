@@ -1,6 +1,8 @@
 //! From the broker to the client, in the order of the questions: answers are matched to what is owed, addresses
 //! become the gateway's, bytes flow on unheld.
 
+mod ordinary;
+mod timed;
 mod treat;
 
 use std::task::Poll;
@@ -10,7 +12,8 @@ use wire::api::AnswerPath;
 use wire::tail;
 use wire::walk::{Fed, Walker};
 
-use self::treat::{Begun, Timed};
+use self::timed::Timed;
+use self::treat::Begun;
 use super::Pump;
 use crate::ended::{Ended, Side, Why};
 use crate::in_flight::Asked;
@@ -202,6 +205,7 @@ impl Pump {
         timed: &mut Timed,
         now: Instant,
     ) -> Result<Flow, Ended> {
+        self.pass_ordinary_answers(intake, now, timed);
         if self.in_flight.front_is_ours() {
             self.hand_out(intake).await?;
             if let Some(answer) = self.in_flight.pop_ours() {

@@ -16,6 +16,7 @@ use crate::ended::{Ended, Why};
 use crate::frames::{self, HEAD_CUT, SIZE_BYTES};
 use crate::in_flight::{Asked, Left, Owed, Treatment};
 use crate::kept::{FRAME_BYTES_MAX, Keep};
+use crate::moment::Moment;
 use crate::pump::Pump;
 use crate::pump::mend::Answer;
 
@@ -329,8 +330,9 @@ impl Pump {
     /// Notes that the broker owes an answer.
     fn note(&self, api: Api, prefix: RequestPrefix, treatment: Treatment, keep: Keep, now: Instant) {
         self.count(api);
-        self.session.counts.owed();
+        self.session.counts.owed(1);
         let RequestPrefix { version, correlation, .. } = prefix;
+        let now = Moment::of(now);
         self.in_flight.push(Owed::ByBroker(Asked {
             api,
             version,
@@ -347,7 +349,7 @@ impl Pump {
 
     pub(super) fn count(&self, api: Api) {
         self.bytes.requests.set(self.bytes.requests.get() + 1);
-        self.session.counts.request(api);
+        self.session.counts.requests(api, 1);
     }
 }
 
