@@ -1,6 +1,7 @@
 //! What is owed to a client: the order of answers, the back-pressure and the only state both directions share.
 
 mod asked;
+mod rows;
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -11,7 +12,7 @@ use wire::{Api, CorrelationId};
 
 pub use asked::{Asked, Left, Treatment};
 
-use crate::kept::{KEPT_BYTES_MAX, Keep, Kept, Look};
+use crate::kept::{KEPT_BYTES_MAX, Kept, Look};
 use crate::moment::Moment;
 
 /// Bytes of the gateway's own answers that may wait; a client that asks on without reading gets no further.
@@ -102,25 +103,6 @@ impl InFlight {
             self.held.set(self.held.get() + answer.len());
         }
         self.owed.borrow_mut().push_back(owed);
-    }
-
-    /// Notes what brokers owe for one question after the other, as `next` gives them with their first bytes, of which is kept
-    /// what they say; until there is none, or no room. Says how many they were.
-    pub fn push_while<'a>(&self, mut next: impl FnMut() -> Option<(Asked, &'a [u8])>) -> u64 {
-        let (mut owed, mut kept) = (self.owed.borrow_mut(), self.kept.borrow_mut());
-        let room = if self.held.get() < HELD_BYTES_MAX { self.max.saturating_sub(owed.len()) } else { 0 };
-        let mut n = 0;
-        while n < room
-            && kept.bytes() < KEPT_BYTES_MAX
-            && let Some((asked, bytes)) = next()
-        {
-            if let Keep::Whole(size) | Keep::Front(size) = asked.keep {
-                kept.push_bytes([bytes.get(..size).unwrap_or(bytes), &[]]);
-            }
-            owed.push_back(Owed::ByBroker(asked));
-            n += 1;
-        }
-        n as u64
     }
 
     /// A name for the next entry, for [`InFlight::sent`].
@@ -236,21 +218,6 @@ impl InFlight {
             self.kept.borrow_mut().pop(asked.keep);
             self.have_popped(1);
         }
-    }
-
-    /// Takes from the front what brokers owe, as long as it is answered: the answer has begun.
-    pub fn pop_while(&self, mut is_answered: impl FnMut(&Asked) -> bool) {
-        let (mut owed, mut kept) = (self.owed.borrow_mut(), self.kept.borrow_mut());
-        let before = owed.len();
-        while let Some(Owed::ByBroker(asked)) = owed.front()
-            && is_answered(asked)
-        {
-            kept.pop(asked.keep);
-            owed.pop_front();
-        }
-        let popped = before - owed.len();
-        drop(owed);
-        self.have_popped(popped);
     }
 
     /// Keeps bytes of the question that is pushed next.

@@ -244,6 +244,11 @@ impl Pump {
         mut bytes: &[u8],
     ) -> Result<(), (usize, std::io::Error)> {
         let all = bytes.len();
+        // Nearly always that is all.
+        bytes = &bytes[peer.write_at_once(bytes)..];
+        if bytes.is_empty() {
+            return Ok(());
+        }
         let losses = self.losses.get();
         let stalled = &self.stalled[towards as usize];
         while !bytes.is_empty() {

@@ -118,7 +118,7 @@ impl Pump {
     /// Reads more from the client, unless a drain finds it between frames. Cancel-safe: a byte that was read is in
     /// the intake.
     async fn fill_from_client(&self, intake: &mut Intake, at_boundary: bool) -> Result<Filled, Ended> {
-        let (mut rest, mut paused_at) = (None, None);
+        let (mut rest, mut paused_at, mut waits) = (None, None, false);
         std::future::poll_fn(|cx| {
             if at_boundary && self.draining.get().is_some() {
                 return Poll::Ready(Ok(Filled::Drained));
@@ -130,6 +130,13 @@ impl Pump {
             }
             if let Some(since) = paused_at.take() {
                 self.session.limits.pause.has_waited(since);
+            }
+            let is_dry =
+                if waits { !self.client.has_news() } else { self.client.poll_readable(cx).is_pending() };
+            if is_dry {
+                waits = true;
+                self.is_dry(intake);
+                return Poll::Pending;
             }
             let space = intake.space();
             if space.is_empty() {
@@ -144,14 +151,20 @@ impl Pump {
                 }
                 Poll::Ready(Err(error)) => Poll::Ready(Err(Ended::client(Why::Io).because(error))),
                 Poll::Pending => {
-                    self.session.limits.pause.read_dry();
-                    intake.release_if_empty();
-                    self.in_flight.release_if_empty();
+                    waits = true;
+                    self.is_dry(intake);
                     Poll::Pending
                 }
             }
         })
         .await
+    }
+
+    /// The client has sent nothing more.
+    fn is_dry(&self, intake: &mut Intake) {
+        self.session.limits.pause.read_dry();
+        intake.release_if_empty();
+        self.in_flight.release_if_empty();
     }
 
     /// Disposes of what was read: all of it, but for an unfinished head or tail.

@@ -125,7 +125,7 @@ impl Pump {
         at_boundary: bool,
         losses: u32,
     ) -> Result<Filled, Ended> {
-        let mut holding = None;
+        let (mut holding, mut waits) = (None, false);
         std::future::poll_fn(|cx| {
             if self.losses.get() != losses {
                 return Poll::Ready(Ok(Filled::Lost));
@@ -146,6 +146,12 @@ impl Pump {
             // Without a broker there is nothing to wait for: one is made in this task, before this poll.
             let broker = self.broker.borrow();
             let Some(broker) = &*broker else { return Poll::Pending };
+            let is_dry = if waits { !broker.has_news() } else { broker.poll_readable(cx).is_pending() };
+            if is_dry {
+                waits = true;
+                intake.release_if_empty();
+                return Poll::Pending;
+            }
             let space = intake.space();
             if space.is_empty() {
                 return Poll::Ready(Err(
@@ -159,6 +165,7 @@ impl Pump {
                 }
                 Poll::Ready(Err(_gone)) => Poll::Ready(Ok(Filled::Bytes(0))),
                 Poll::Pending => {
+                    waits = true;
                     intake.release_if_empty();
                     Poll::Pending
                 }
