@@ -1,14 +1,15 @@
 //! Moments in one word: what is noted of every request is compared with two instructions, where two [`Instant`]s take forty.
 
+use std::num::NonZeroU64;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 /// What moments are counted from.
 static BEGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
 
-/// A moment of this process, in nanoseconds.
+/// A moment of this process, in nanoseconds; none of them is 0, so that one that may be absent takes no more room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Moment(u64);
+pub struct Moment(NonZeroU64);
 
 impl Moment {
     /// This one.
@@ -18,21 +19,22 @@ impl Moment {
 
     /// The one that is also called so. What was before the first question of this kind is that one.
     pub fn of(instant: Instant) -> Self {
-        Self(nanos(instant.saturating_duration_since(*BEGIN)))
+        Self(NonZeroU64::MIN.saturating_add(nanos(instant.saturating_duration_since(*BEGIN))))
     }
 
     /// What others call it.
     pub fn instant(self) -> Instant {
-        *BEGIN + Duration::from_nanos(self.0)
+        *BEGIN + Duration::from_nanos(self.0.get() - 1)
     }
 
     /// Nanoseconds from `earlier` to this one; none if that is not earlier.
     #[inline]
     pub fn nanos_since(self, earlier: Self) -> u64 {
-        self.0.saturating_sub(earlier.0)
+        self.0.get().saturating_sub(earlier.0.get())
     }
 
     /// The moment so much later.
+    #[must_use]
     pub fn after(self, wait: Duration) -> Self {
         Self(self.0.saturating_add(nanos(wait)))
     }

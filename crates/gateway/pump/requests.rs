@@ -19,6 +19,7 @@ use super::Pump;
 use crate::ended::{Ended, Side, Why};
 use crate::frames::HEAD_CUT;
 use crate::limits::Admission;
+use crate::moment::Moment;
 use crate::pool::Intake;
 
 /// Where in a frame the direction stands.
@@ -43,8 +44,18 @@ enum Frame {
 
 /// The bytes of one round that may go to the broker in one write.
 struct Run {
-    /// When the round's bytes were read.
+    /// When the round's bytes were read,
     now: Instant,
+    /// in one word.
+    at: Moment,
+}
+
+impl Run {
+    /// Of bytes that were read just now.
+    fn now() -> Self {
+        let now = Instant::now();
+        Self { now, at: Moment::of(now) }
+    }
 }
 
 /// How a step over the intake ended.
@@ -64,7 +75,7 @@ impl Pump {
         let mut intake = Intake::default();
         intake.seed(&early);
         drop(early);
-        if let Err(ended) = self.be_promised(&mut intake).await {
+        if let Err(ended) = Box::pin(self.be_promised(&mut intake)).await {
             return ended;
         }
         let mut frame = Frame::Boundary;
@@ -169,9 +180,8 @@ impl Pump {
 
     /// Disposes of what was read: all of it, but for an unfinished head or tail.
     async fn pass_requests(&self, intake: &mut Intake, frame: &mut Frame) -> Result<Flow, Ended> {
-        let now = Instant::now();
-        self.moved_at.set(now);
-        let mut run = Run { now };
+        let mut run = Run::now();
+        self.moved_at.set(run.at);
         loop {
             if self.cut.take() {
                 frame.swallow()?;
@@ -181,7 +191,7 @@ impl Pump {
                 Frame::Passing { .. } | Frame::Walking { .. } | Frame::Tail { .. } => frame.follow(intake)?,
                 Frame::Metering { .. } => self.listen(frame, intake, run.now)?,
                 Frame::Swallowing { .. } => self.swallow(frame, intake, run.now)?,
-                Frame::Rejecting(_) => self.reject_on(frame, intake).await?,
+                Frame::Rejecting(_) => Box::pin(self.reject_on(frame, intake)).await?,
                 Frame::Gathering { .. } => self.gather_on(intake, frame, &mut run).await?,
                 Frame::Boundary => self.at_boundary(intake, frame, &mut run).await?,
             };
@@ -206,7 +216,7 @@ impl Pump {
         if self.draining.get().is_some() {
             return Ok(Flow::Drained);
         }
-        self.pass_ordinary(intake, run.now);
+        self.pass_ordinary(intake, run);
         if intake.rest().is_empty() {
             return Ok(Flow::More);
         }
@@ -220,7 +230,7 @@ impl Pump {
             Begun::Limited => {
                 let admission = self.ask_limits(intake.rest(), run.now)?;
                 if admission != Admission::Go
-                    && let Some(flow) = self.pass_limits(admission, intake, run).await?
+                    && let Some(flow) = Box::pin(self.pass_limits(admission, intake, run)).await?
                 {
                     return Ok(flow);
                 }
@@ -257,7 +267,8 @@ impl Pump {
         }
         let gathered = std::mem::take(gathered);
         *frame = Frame::Boundary;
-        self.gathered(gathered, run.now).await?;
+        // Boxed, as all that is seldom, so that a connection does not carry the room for it.
+        Box::pin(self.gathered(gathered, run.now)).await?;
         self.session.limits.dealt_with();
         Ok(Flow::On)
     }

@@ -18,6 +18,7 @@ use super::Pump;
 use crate::ended::{Ended, Side, Why};
 use crate::in_flight::Asked;
 use crate::limits::Metered;
+use crate::moment::Moment;
 use crate::pool::Intake;
 
 /// An answer that ends before what the gateway has to see of it.
@@ -134,7 +135,8 @@ impl Pump {
                 return Poll::Ready(Ok(Filled::Due));
             }
             if let Some(until) = self.held_until.get() {
-                let holding = holding.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until.into())));
+                let holding =
+                    holding.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until.instant().into())));
                 return holding.as_mut().poll(cx).map(|()| {
                     self.held_until.set(None);
                     Ok(Filled::Due)
@@ -182,14 +184,15 @@ impl Pump {
         timed: &mut Timed,
     ) -> Result<(), Ended> {
         let now = Instant::now();
-        self.moved_at.set(now);
-        self.heard_at.set(now);
+        let at = Moment::of(now);
+        self.moved_at.set(at);
+        self.heard_at.set(at);
         loop {
             let flow = match frame {
                 Frame::Passing { .. } | Frame::Walking { .. } | Frame::Tail { .. } => {
                     self.follow_answer(frame, intake)?
                 }
-                Frame::Gathering { .. } => self.gather_answer(intake, frame).await?,
+                Frame::Gathering { .. } => Box::pin(self.gather_answer(intake, frame)).await?,
                 Frame::Boundary => self.between_answers(intake, frame, timed, now).await?,
             };
             if flow == Flow::More {
@@ -213,11 +216,8 @@ impl Pump {
         now: Instant,
     ) -> Result<Flow, Ended> {
         self.pass_ordinary_answers(intake, now, timed);
-        if self.in_flight.front_is_ours() {
-            self.hand_out(intake).await?;
-            if let Some(answer) = self.in_flight.pop_ours() {
-                self.to_client(&answer).await?;
-            }
+        if let Some(answer) = self.in_flight.pop_ours() {
+            Box::pin(self.put_in(intake, 0, &answer)).await?;
             return Ok(Flow::On);
         }
         if intake.rest().is_empty() || self.in_flight.front_is_elsewhere() {
@@ -229,18 +229,21 @@ impl Pump {
                 intake.pass(ahead);
                 *frame = begun;
             }
-            Begun::Elsewhere(consumed) => {
-                self.hand_out(intake).await?;
-                intake.take_out(consumed);
-            }
+            Begun::Elsewhere(consumed) => Box::pin(self.put_in(intake, consumed, &[])).await?,
             Begun::Instead { bytes, consumed, left } => {
-                self.hand_out(intake).await?;
-                intake.take_out(consumed);
-                self.to_client(&bytes).await?;
+                Box::pin(self.put_in(intake, consumed, &bytes)).await?;
                 *frame = Frame::Passing { left };
             }
         }
         Ok(Flow::On)
+    }
+
+    /// Writes what is ready, then `bytes` in the place of the next `consumed` ones. To be boxed, as all that is seldom, so that
+    /// a connection does not carry the room for it.
+    async fn put_in(&self, intake: &mut Intake, consumed: usize, bytes: &[u8]) -> Result<(), Ended> {
+        self.hand_out(intake).await?;
+        intake.take_out(consumed);
+        if bytes.is_empty() { Ok(()) } else { self.to_client(bytes).await }
     }
 
     /// Lets what is there of an answer in progress go on.

@@ -2,12 +2,11 @@
 //! Nearly all are of that kind, so those of one API and version that stand in a row pass in one go. Whatever is out of the
 //! ordinary is left to [`Pump::begin`], which would let these pass as well.
 
-use std::time::Instant;
-
 use wire::api::Api;
 use wire::head::{self, RequestPrefix};
 use wire::request::{self, Front};
 
+use super::Run;
 use crate::frames::SIZE_BYTES;
 use crate::in_flight::{Asked, Left, Treatment};
 use crate::kept::{FRAME_BYTES_MAX, Keep};
@@ -32,9 +31,9 @@ struct Row<'a> {
 
 impl Pump {
     /// Lets the ordinary requests go on that stand first. No drain is on.
-    pub(super) fn pass_ordinary(&self, intake: &mut Intake, now: Instant) {
+    pub(super) fn pass_ordinary(&self, intake: &mut Intake, run: &Run) {
         let unread = intake.rest();
-        let Some(mut row) = self.row(unread, now) else { return };
+        let Some(mut row) = self.row(unread, run) else { return };
         let (session, api) = (&self.session, row.api);
         let mut bytes = 0;
         let n = self.in_flight.push_while(|| {
@@ -55,7 +54,7 @@ impl Pump {
     }
 
     /// What is the same for a row that begins with these bytes, if one may.
-    fn row(&self, unread: &[u8], now: Instant) -> Option<Row<'_>> {
+    fn row(&self, unread: &[u8], run: &Run) -> Option<Row<'_>> {
         let session = &self.session;
         let RequestPrefix { key, version, .. } = head::request_prefix(unread.get(SIZE_BYTES..)?)?;
         let api = [Api::Produce, Api::Fetch].into_iter().find(|api| api.key() == key)?;
@@ -63,7 +62,7 @@ impl Pump {
         if !session.allows(api, version)
             || self.rejecting.get().is_some()
             || login.awaits_token()
-            || login.has_expired(now)
+            || login.has_expired(run.now)
         {
             return None;
         }
@@ -72,8 +71,8 @@ impl Pump {
             api,
             version,
             is_flexible: api.request_is_flexible(version),
-            allowance: session.limits.allowance(api, now)?,
-            read_at: Moment::of(now),
+            allowance: session.limits.allowance(api, run.now)?,
+            read_at: run.at,
         })
     }
 }

@@ -12,7 +12,6 @@ use super::timed::{Answered, Timed};
 use crate::frames::SIZE_BYTES;
 use crate::in_flight::{Asked, Left, Treatment};
 use crate::limits::Allowance;
-use crate::moment::Moment;
 use crate::pool::Intake;
 use crate::pump::Pump;
 
@@ -38,7 +37,7 @@ impl Pump {
             return;
         };
         let api = row.first.api;
-        let (at, counts) = (Moment::of(now), &self.session.counts);
+        let (at, counts) = (self.heard_at.get(), &self.session.counts);
         let mut answered = Answered::default();
         let mut bytes = 0;
         self.in_flight.pop_while(|asked| {

@@ -90,8 +90,8 @@ impl Pump {
             if top_error(asked.api, asked.version, &frame[..there]).is_some_and(|error| error != NONE) {
                 self.session.counts.failed(asked.api);
             }
-            let at = Moment::of(now);
-            self.session.counts.answered(asked.api, at.nanos_since(asked.sent_at), 1);
+            let after = self.heard_at.get().nanos_since(asked.sent_at);
+            self.session.counts.answered(asked.api, after, 1);
             timed.note(self, asked.api, asked.sent_at.nanos_since(asked.read_at));
         }
         Ok(begun)
@@ -240,7 +240,7 @@ impl Pump {
         let due = asked.sent_at.after(MISLED_AFTER);
         let is_early = due > Moment::now();
         if is_early {
-            self.held_until.set(Some(due.instant()));
+            self.held_until.set(Some(due));
         }
         is_early
     }
