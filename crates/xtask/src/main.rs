@@ -5,6 +5,7 @@ mod check;
 mod kafka;
 mod provide;
 mod rolling_upgrade;
+mod svg;
 mod tidy;
 
 use std::process::ExitCode;
