@@ -15,6 +15,7 @@ pub mod floor;
 pub mod idle;
 pub mod intake;
 pub mod outcome;
+pub mod pace;
 pub mod relay;
 pub mod sink;
 pub mod stream;

@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 use std::net::TcpStream;
-use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Barrier, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,7 @@ use crate::cue::Cues;
 use crate::dial::Door;
 use crate::intake::Intake;
 use crate::outcome::{Latencies, Outcome, latencies, record};
+use crate::pace::{Beats, Interval, Pace};
 use crate::sink::write_all_of;
 
 /// Smaller requests are copied together, so that several leave in one write.
@@ -36,6 +37,8 @@ pub struct Plan {
     pub duration: Duration,
     /// Requests of each connection before the measured ones.
     pub warm_up: u64,
+    /// How fast: at a rate, as many at once as may be in flight.
+    pub pace: Pace,
 }
 
 /// Runs the plan. Hands out the connections as well, so that their end is not part of what is measured.
@@ -44,8 +47,9 @@ pub fn run(door: &Door, plan: Plan, cues: Cues) -> Result<(Outcome, Vec<TcpStrea
     let records = vec![0x5a; plan.work.payload_bytes.min(PIECE_BYTES)];
     let (opened, go) = (Barrier::new(connections + 1), Barrier::new(connections + 1));
     let failed = AtomicBool::new(false);
-    let live = || -> Result<Carried<'_>> {
-        let ready = Lane::open(door, plan, &records);
+    let interval = Interval::new(plan.pace, plan.work.payload_bytes)?;
+    let live = |number: u32| -> Result<Carried<'_>> {
+        let ready = Lane::open(door, plan, &records, &interval);
         failed.fetch_or(ready.is_err(), Ordering::SeqCst);
         opened.wait();
         go.wait();
@@ -54,15 +58,33 @@ pub fn run(door: &Door, plan: Plan, cues: Cues) -> Result<(Outcome, Vec<TcpStrea
             return Ok(Carried { lane, stream, ended: Ok(()) });
         }
         let requests = plan.requests.div_ceil(u64::from(plan.connections).max(1));
-        let ended = lane.carry(&mut Intake::new(&stream), requests, plan.duration);
+        let beats = plan.pace.beats(number, plan.connections, plan.in_flight)?;
+        let ended = lane.carry_at(beats, &mut Intake::new(&stream), requests, plan.duration);
+        if ended.is_err() {
+            interval.failed();
+        }
         Ok(Carried { lane, stream, ended })
     };
     thread::scope(|scope| {
-        let threads: Vec<_> = (0..connections).map(|_| scope.spawn(live)).collect();
+        let (running, ended) = mpsc::channel();
+        let live = &live;
+        let threads: Vec<_> = (0..plan.connections)
+            .map(|number| {
+                let running = running.clone();
+                scope.spawn(move || {
+                    let carried = live(number);
+                    drop(running);
+                    carried
+                })
+            })
+            .collect();
+        drop(running);
         opened.wait();
         let told = if failed.load(Ordering::SeqCst) { Ok(()) } else { cues.ready() };
+        interval.forget();
         let begin = Instant::now();
         go.wait();
+        interval.tell_until(&ended)?;
         let mut carried = Vec::new();
         for thread in threads {
             carried.push(thread.join().map_err(|_| anyhow!("a thread panicked"))??);
@@ -105,10 +127,13 @@ struct Lane<'a> {
     correlation: i32,
     out: Vec<u8>,
     latencies: Latencies,
+    interval: &'a Interval,
+    /// Since when requests that are sent now count, where not since they are sent.
+    since: Option<Instant>,
 }
 
 impl<'a> Lane<'a> {
-    fn new(plan: Plan, records: &'a [u8]) -> Result<Lane<'a>> {
+    fn new(plan: Plan, records: &'a [u8], interval: &'a Interval) -> Result<Lane<'a>> {
         Ok(Lane {
             work: plan.work,
             question: question(plan.work)?,
@@ -118,16 +143,45 @@ impl<'a> Lane<'a> {
             correlation: 100,
             out: Vec::new(),
             latencies: latencies()?,
+            interval,
+            since: None,
         })
     }
 
     /// Opens the connection and warms it up.
-    fn open(door: &Door, plan: Plan, records: &'a [u8]) -> Result<(Lane<'a>, TcpStream)> {
-        let mut lane = Lane::new(plan, records)?;
+    fn open(
+        door: &Door,
+        plan: Plan,
+        records: &'a [u8],
+        interval: &'a Interval,
+    ) -> Result<(Lane<'a>, TcpStream)> {
+        let mut lane = Lane::new(plan, records, interval)?;
         let stream = door.open(Some(plan.work))?;
         lane.carry(&mut Intake::new(&stream), plan.warm_up, plan.duration)?;
         lane.latencies = latencies()?;
         Ok((lane, stream))
+    }
+
+    /// As `carry`; with beats, at each of them as many requests as may be in flight.
+    fn carry_at(
+        &mut self,
+        beats: Option<Beats>,
+        intake: &mut Intake<'_>,
+        requests: u64,
+        duration: Duration,
+    ) -> Result<()> {
+        let Some(mut beats) = beats else { return self.carry(intake, requests, duration) };
+        let deadline = Instant::now() + duration;
+        let mut left = requests;
+        while left > 0
+            && let Some(since) = beats.wait(deadline)
+        {
+            self.since = Some(since);
+            let at_once = left.min(self.in_flight_max as u64);
+            self.carry(intake, at_once, duration)?;
+            left -= at_once;
+        }
+        Ok(())
     }
 
     /// Asks until `requests` are sent or `duration` is over, and takes what is owed.
@@ -156,7 +210,7 @@ impl<'a> Lane<'a> {
     fn send(&mut self, stream: &TcpStream) -> Result<()> {
         self.correlation = self.correlation.wrapping_add(1);
         self.question.number(self.correlation);
-        self.in_flight.push_back((self.correlation, Instant::now()));
+        self.in_flight.push_back((self.correlation, self.since.unwrap_or_else(Instant::now)));
         let Question { head, records_bytes, tail } = &self.question;
         if *records_bytes <= COPIED_BYTES_MAX {
             self.out.extend_from_slice(head);
@@ -179,7 +233,9 @@ impl<'a> Lane<'a> {
         let (size, head) = intake.frame(HEAD_BYTES)?.context("closed with requests in flight")?;
         judge(self.work, size, head, correlation)?;
         intake.drop_frame(size)?;
-        record(&mut self.latencies, sent.elapsed());
+        let latency = sent.elapsed();
+        record(&mut self.latencies, latency);
+        self.interval.record(latency);
         Ok(())
     }
 }

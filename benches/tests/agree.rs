@@ -8,6 +8,7 @@ use bench::ask::{Stream, Work};
 use bench::cue::Cues;
 use bench::dial::Door;
 use bench::floor::{self, Way};
+use bench::pace::Pace;
 use bench::stream::{Plan, run};
 use bench::{connect, relay, sink};
 
@@ -30,8 +31,15 @@ fn carries_every_work(address: SocketAddr) {
         for version in versions {
             for (payload_bytes, in_flight) in [(1 << 20, 5), (16 << 10, 5), (1 << 10, 1), (1 << 10, 32)] {
                 let work = Work { stream, version, payload_bytes };
-                let plan =
-                    Plan { work, connections: 4, in_flight, requests: 100, duration: MINUTE, warm_up: 1 };
+                let plan = Plan {
+                    work,
+                    connections: 4,
+                    in_flight,
+                    requests: 100,
+                    duration: MINUTE,
+                    warm_up: 1,
+                    pace: Pace::default(),
+                };
                 let (outcome, _) = run(&door, plan, Cues::Ignored).unwrap();
                 assert_eq!((outcome.requests, outcome.errors), (100, 0), "{work:?}");
                 assert_eq!(outcome.bytes, 100 * payload_bytes as u64);
@@ -65,13 +73,34 @@ fn the_floor_carries_every_work_copying_and_splicing() {
 fn payloads_longer_than_the_piece_they_are_written_from_arrive_whole() {
     let door = Door { address: sink(), login: None };
     let work = Work { stream: Stream::Produce, version: 11, payload_bytes: 5 * 1024 * 1024 / 2 };
-    let plan = Plan { work, connections: 2, in_flight: 2, requests: 6, duration: MINUTE, warm_up: 0 };
+    let plan = Plan {
+        work,
+        connections: 2,
+        in_flight: 2,
+        requests: 6,
+        duration: MINUTE,
+        warm_up: 0,
+        pace: Pace::default(),
+    };
     assert_eq!(run(&door, plan, Cues::Ignored).unwrap().0.requests, 6);
 }
 
 #[test]
 fn visitors_log_in_and_are_told_of_the_brokers() {
     let door = Door { address: sink(), login: Some(("alice".into(), "secret".into())) };
-    let outcome = connect::run(&door, 2, 20, MINUTE, Cues::Ignored).unwrap();
+    let plan = connect::Plan { connections: 2, visits: 20, duration: MINUTE, pace: Pace::default() };
+    let outcome = connect::run(&door, plan, Cues::Ignored).unwrap();
     assert_eq!((outcome.requests, outcome.errors), (20, 0));
+}
+
+#[test]
+fn a_load_at_a_rate_takes_the_time_that_the_rate_says() {
+    let door = Door { address: sink(), login: None };
+    let work = Work { stream: Stream::Fetch, version: 17, payload_bytes: 1024 };
+    let pace = Pace { rate: Some(400.0), every: None };
+    let plan = Plan { work, connections: 2, in_flight: 5, requests: 100, duration: MINUTE, warm_up: 1, pace };
+    let outcome = run(&door, plan, Cues::Ignored).unwrap().0;
+    assert_eq!((outcome.requests, outcome.errors), (100, 0));
+    // Ten bursts on each connection, 25 ms apart; the second's first is half of that behind the first's.
+    assert!(outcome.seconds >= 0.225, "{} s", outcome.seconds);
 }

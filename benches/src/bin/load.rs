@@ -4,11 +4,12 @@
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use bench::ask::{Stream, Work};
 use bench::cue::{self, Cues};
 use bench::dial::Door;
 use bench::outcome::Outcome;
+use bench::pace::Pace;
 use bench::stream::Plan;
 use bench::{connect, idle, stream};
 use clap::{Args, Parser, Subcommand};
@@ -69,6 +70,25 @@ impl Target {
 }
 
 #[derive(Args)]
+struct Pacing {
+    /// Requests per second in all, as many at once on a connection as may be in flight; left out: as fast as it goes
+    #[arg(long)]
+    rate: Option<f64>,
+    /// Print a line for each interval of so many seconds as well
+    #[arg(long, value_name = "SECONDS")]
+    every: Option<f64>,
+}
+
+impl Pacing {
+    fn pace(&self) -> Result<Pace> {
+        let every = self.every.map(Duration::try_from_secs_f64).transpose()?;
+        ensure!(self.rate.is_none_or(|rate| rate > 0.0), "--rate is above 0");
+        ensure!(every.is_none_or(|every| !every.is_zero()), "--every is above 0");
+        Ok(Pace { rate: self.rate, every })
+    }
+}
+
+#[derive(Args)]
 struct Streaming {
     #[command(flatten)]
     target: Target,
@@ -93,6 +113,8 @@ struct Streaming {
     /// Requests of each connection before the measured ones
     #[arg(long, default_value_t = 20)]
     warm_up: u64,
+    #[command(flatten)]
+    pacing: Pacing,
 }
 
 #[derive(Args)]
@@ -135,6 +157,8 @@ struct Visiting {
     /// No new visits after this time
     #[arg(long, default_value_t = 1.0)]
     seconds: f64,
+    #[command(flatten)]
+    pacing: Pacing,
 }
 
 fn main() -> Result<()> {
@@ -168,6 +192,7 @@ impl Streaming {
             requests: self.requests,
             duration: Duration::try_from_secs_f64(self.seconds)?,
             warm_up: self.warm_up,
+            pace: self.pacing.pace()?,
         };
         stream::run(&self.target.door()?, plan, self.target.cues())
     }
@@ -183,6 +208,7 @@ impl Framing {
             requests: self.requests,
             duration: Duration::try_from_secs_f64(self.seconds)?,
             warm_up: 0,
+            pace: Pace::default(),
         };
         stream::run(&self.target.door()?, plan, self.target.cues())
     }
@@ -190,7 +216,12 @@ impl Framing {
 
 impl Visiting {
     fn run(&self) -> Result<Outcome> {
-        let duration = Duration::try_from_secs_f64(self.seconds)?;
-        connect::run(&self.target.door()?, self.connections, self.requests, duration, self.target.cues())
+        let plan = connect::Plan {
+            connections: self.connections,
+            visits: self.requests,
+            duration: Duration::try_from_secs_f64(self.seconds)?,
+            pace: self.pacing.pace()?,
+        };
+        connect::run(&self.target.door()?, plan, self.target.cues())
     }
 }

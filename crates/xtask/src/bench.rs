@@ -4,14 +4,14 @@
 //! time; all children are on a leash that ends them with us.
 
 mod bars;
-mod counters;
+pub(crate) mod counters;
 mod instructions;
 mod limits;
-mod measure;
-mod programs;
+pub(crate) mod measure;
+pub(crate) mod programs;
 mod report;
 mod results;
-mod twins;
+pub(crate) mod twins;
 mod works;
 
 use std::net::SocketAddr;

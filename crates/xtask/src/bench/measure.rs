@@ -32,25 +32,27 @@ pub(crate) struct Sample {
     pub(crate) instructions_per_request: Option<f64>,
 }
 
-/// The line that a load prints at its end.
-#[derive(Deserialize)]
-struct Outcome {
-    requests: u64,
-    bytes: u64,
-    seconds: f64,
-    p50_us: f64,
-    p99_us: f64,
-    errors: u64,
+/// The line that a load prints at its end, or of an interval.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Outcome {
+    pub(crate) requests: u64,
+    pub(crate) bytes: u64,
+    pub(crate) seconds: f64,
+    pub(crate) p50_us: f64,
+    pub(crate) p99_us: f64,
+    pub(crate) errors: u64,
 }
 
+/// What a load says when its connections are open.
 #[derive(Deserialize)]
-struct Ready {
-    ready: bool,
+pub(crate) struct Ready {
+    pub(crate) ready: bool,
 }
 
+/// What idle connections say: how many are open.
 #[derive(Deserialize)]
-struct Open {
-    open: u32,
+pub(crate) struct Open {
+    pub(crate) open: u32,
 }
 
 fn load(programs: &Programs, mode: &str, address: SocketAddr) -> Command {
