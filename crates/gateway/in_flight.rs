@@ -16,7 +16,7 @@ use crate::kept::{KEPT_BYTES_MAX, Kept, Look};
 use crate::moment::Moment;
 
 /// Bytes of the gateway's own answers that may wait; a client that asks on without reading gets no further.
-const HELD_BYTES_MAX: usize = 1024 * 1024;
+pub const HELD_BYTES_MAX: usize = 1024 * 1024;
 
 /// Entries that an idle connection's ring may hold space for.
 const RING_KEPT: usize = 8;
@@ -98,8 +98,10 @@ impl InFlight {
     }
 
     /// Notes what is owed, before the question goes out. The caller has asked [`InFlight::is_full`].
-    pub fn push(&self, owed: Owed) {
-        if let Owed::ByGateway(answer) = &owed {
+    pub fn push(&self, mut owed: Owed) {
+        if let Owed::ByGateway(answer) = &mut owed {
+            // What is counted is what is held.
+            answer.shrink_to_fit();
             self.held.set(self.held.get() + answer.len());
         }
         self.owed.borrow_mut().push_back(owed);
@@ -253,7 +255,8 @@ impl InFlight {
                     Look::Names(names) => kept.push_names(names.cloned().map(Box::new)),
                     Look::Nothing => {}
                 },
-                Judged::Answered(answer) => {
+                Judged::Answered(mut answer) => {
+                    answer.shrink_to_fit();
                     self.held.set(self.held.get() + answer.len());
                     *owed = Owed::ByGateway(answer);
                 }

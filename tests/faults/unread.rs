@@ -319,14 +319,27 @@ fn elect_leaders(correlation: i32, partitions: i32) -> Vec<u8> {
     raw::request(ELECT_LEADERS, 2, correlation, "test", HeadStyle::Flexible, &body)
 }
 
-#[test]
-fn refusals_that_nobody_reads_are_not_piled_up_and_none_is_lost() {
-    const QUESTIONS: usize = 90;
-    let stage = Stage::new(&Setup::default(), |request| {
+/// A stage on which leaders are elected.
+fn with_elections() -> Stage {
+    Stage::new(&Setup::default(), |request| {
         let ranges = || [bytes::RANGES, &[(ELECT_LEADERS, 0, 2)]].concat();
         let asked = request.key() == bytes::API_VERSIONS;
         asked.then(|| Reply::Frame(bytes::api_versions_answer(request.correlation(), &ranges())))
-    });
+    })
+}
+
+#[test]
+fn a_request_that_is_refused_anyway_is_not_read_whole_when_it_is_large() {
+    let stage = with_elections();
+    stage.is_closed_for("client", "too-large", &sized(&elect_leaders(1, 70_000)));
+    let refused = patient(&stage).ask(&elect_leaders(2, 20_000)).unwrap();
+    assert!(refused.len() > 160_000);
+}
+
+#[test]
+fn refusals_that_nobody_reads_are_not_piled_up_and_none_is_lost() {
+    const QUESTIONS: usize = 90;
+    let stage = with_elections();
     // Each is answered by twice as many bytes: 160 KB.
     let mut deaf = Deaf::asking(&stage, 8, questions(QUESTIONS, |n| elect_leaders(n, 20_000)));
     deaf.are_held_back(&stage);
@@ -354,4 +367,16 @@ fn rejections_of_limits_that_nobody_reads_are_not_piled_up_and_none_is_lost() {
     deaf.are_held_back(&stage);
     deaf.hear(&stage, 0..QUESTIONS, |n, answer| begins_with(answer, n) && answer.len() > 2000 * 30);
     assert!(stage.seen().iter().filter(|frame| frame.starts_with(&[0, 0])).count() == 1);
+}
+
+#[test]
+fn what_produce_requests_of_many_partitions_have_named_counts_as_kept() {
+    // Of each, more than 31 KiB are to be remembered while a broker has not answered.
+    const AT_ONCE: f64 = (1024 / 31 + 1) as f64;
+    let partitions: Vec<i32> = (0..7900).collect();
+    let stage = Stage::new(&Setup::default(), |request| (request.key() == PRODUCE).then_some(Reply::Nothing));
+    let deaf = Deaf::asking(&stage, 4, questions(60, |n| produce(n, 1, &partitions, 0)));
+    stands_still(&stage);
+    let in_flight = stage.gateway.metric("portcullis_in_flight", &[]).unwrap();
+    assert!(in_flight > 0.5 && in_flight <= number(deaf.clients.len()) * AT_ONCE, "{in_flight} in flight");
 }
