@@ -29,6 +29,7 @@ pub mod moment;
 pub mod notify;
 pub mod partitions;
 pub mod password;
+pub mod pipe;
 pub mod pool;
 pub mod probe;
 pub mod pump;

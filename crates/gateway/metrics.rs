@@ -19,6 +19,7 @@ use wire::NodeId;
 
 use crate::ended::Ended;
 use crate::listener::Place;
+use crate::pipe::Pipe;
 use crate::upstream::DialError;
 
 pub use brokers::OfBrokers;
@@ -148,6 +149,9 @@ impl Metrics {
         );
         registry.register("reloads", "Reloads, by result", self.reloads.clone());
         registry.register("ready", "1 when the gateway is ready", self.ready.clone());
+        let pipes: Gauge = Gauge::default();
+        pipes.set(i64::try_from(Pipe::open()).unwrap_or(i64::MAX));
+        registry.register("pipes_open", "Pipes for large frames, lent or kept", pipes);
     }
 
     /// A connection was taken up.

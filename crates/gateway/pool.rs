@@ -65,6 +65,8 @@ pub struct Intake {
     start: usize,
     ready: usize,
     end: usize,
+    /// How much the next read may take, if that is less than there is space.
+    reach: Option<usize>,
 }
 
 impl Intake {
@@ -91,7 +93,7 @@ impl Intake {
     pub fn gone(&mut self) {
         self.start = self.ready;
         if self.start == self.end {
-            *self = Self::default();
+            self.release();
         }
     }
 
@@ -100,7 +102,7 @@ impl Intake {
         debug_assert!(n <= self.ready - self.start);
         self.start += n;
         if self.start == self.end {
-            *self = Self::default();
+            self.release();
         }
     }
 
@@ -111,7 +113,7 @@ impl Intake {
         buffer[start..self.ready].copy_from_slice(bytes);
         self.start = start;
         if self.start == self.end {
-            *self = Self::default();
+            self.release();
         }
     }
 
@@ -131,12 +133,19 @@ impl Intake {
             self.end -= self.start;
             self.start = 0;
         }
-        &mut buffer[self.end..]
+        let end = self.reach.map_or(buffer.len(), |reach| buffer.len().min(self.end + reach));
+        &mut buffer[self.end..end]
     }
 
     /// Says that `n` bytes were read into [`Intake::space`].
     pub fn filled(&mut self, n: usize) {
         self.end += n;
+        self.reach = None;
+    }
+
+    /// Lets the next read take no more than so many bytes.
+    pub fn reach(&mut self, bytes: usize) {
+        self.reach = Some(bytes);
     }
 
     /// Puts bytes that were read before in front of all others, into an intake that is empty.
@@ -152,8 +161,13 @@ impl Intake {
     pub fn park(&mut self) -> Vec<u8> {
         debug_assert!(self.start == self.ready);
         let rest = self.rest().to_vec();
-        *self = Self::default();
+        self.release();
         rest
+    }
+
+    /// Gives the buffer back, with all that is in it.
+    fn release(&mut self) {
+        *self = Self { reach: self.reach, ..Self::default() };
     }
 
     /// True when no byte is held. An idle intake holds no buffer.
@@ -164,7 +178,7 @@ impl Intake {
     /// Gives the buffer back when nothing is in it: after a read that found the socket dry.
     pub fn release_if_empty(&mut self) {
         if self.is_empty() {
-            *self = Self::default();
+            self.release();
         }
     }
 }

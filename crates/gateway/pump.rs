@@ -10,6 +10,7 @@ mod mend;
 mod requests;
 mod responses;
 mod silence;
+mod splice;
 mod watch;
 
 use std::cell::{Cell, RefCell};
@@ -293,11 +294,15 @@ impl Pump {
 
     /// Writes to the client and counts.
     async fn to_client(&self, bytes: &[u8]) -> Result<(), Ended> {
-        self.bytes.to_client.set(self.bytes.to_client.get() + bytes.len() as u64);
-        self.session.counts.to_client(bytes.len());
+        self.wrote_to_client(bytes.len());
         self.write(&self.client, Towards::Client, bytes)
             .await
             .map_err(|error| Ended::client(Why::Io).because(error))
+    }
+
+    fn wrote_to_client(&self, n: usize) {
+        self.bytes.to_client.set(self.bytes.to_client.get() + n as u64);
+        self.session.counts.to_client(n);
     }
 
     /// Writes to the broker, and counts.

@@ -3,15 +3,20 @@
 use std::cell::RefCell;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsStream;
 
+use crate::pipe::Pipe;
+
 /// How long a peer may take to close after us, and a broker to finish what a client that left had asked.
 const LINGER: Duration = Duration::from_secs(1);
+
+/// Nothing passes an encrypted stream unseen.
+const NOT_PLAIN: io::ErrorKind = io::ErrorKind::Unsupported;
 
 /// What lies under a [`Stream`]. Plain sockets can be relayed in ways that TLS ones can't.
 enum Transport {
@@ -96,6 +101,38 @@ impl Stream {
         match &mut *self.transport.borrow_mut() {
             Transport::Plain(_) => Poll::Ready(Ok(())),
             Transport::Tls(session) => Pin::new(session.as_mut()).poll_flush(cx),
+        }
+    }
+
+    /// Whether what comes may go on without being seen: nothing is encrypted.
+    pub fn is_plain(&self) -> bool {
+        matches!(&*self.transport.borrow(), Transport::Plain(_))
+    }
+
+    /// Moves at most `max` bytes that have come into a pipe that is empty; `Ok(0)` is the peer's end of stream. Only of a
+    /// plain stream.
+    pub fn poll_fill(&self, cx: &mut Context<'_>, pipe: &mut Pipe, max: usize) -> Poll<io::Result<usize>> {
+        let transport = self.transport.borrow();
+        let Transport::Plain(socket) = &*transport else { return Poll::Ready(Err(NOT_PLAIN.into())) };
+        loop {
+            ready!(socket.poll_read_ready(cx))?;
+            match socket.try_io(Interest::READABLE, || pipe.fill(socket, max)) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                filled => return Poll::Ready(filled),
+            }
+        }
+    }
+
+    /// Writes bytes out of a pipe that holds some. Only to a plain stream.
+    pub fn poll_empty(&self, cx: &mut Context<'_>, pipe: &mut Pipe) -> Poll<io::Result<usize>> {
+        let transport = self.transport.borrow();
+        let Transport::Plain(socket) = &*transport else { return Poll::Ready(Err(NOT_PLAIN.into())) };
+        loop {
+            ready!(socket.poll_write_ready(cx))?;
+            match socket.try_io(Interest::WRITABLE, || pipe.empty(socket)) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                emptied => return Poll::Ready(emptied),
+            }
         }
     }
 

@@ -121,7 +121,7 @@ impl Pump {
         Ok(())
     }
 
-    fn read_from_client(&self, n: usize) {
+    pub(super) fn read_from_client(&self, n: usize) {
         self.bytes.from_client.set(self.bytes.from_client.get() + n as u64);
         self.session.counts.from_client(n);
     }
@@ -199,11 +199,22 @@ impl Pump {
                 self.is_open.set(frame.is_open());
                 self.send_on(intake).await;
                 self.is_open.set(false);
-                if !self.cut.get() {
-                    return Ok(flow);
+                if self.cut.get() || self.passes_unseen(frame, intake).await? {
+                    continue;
                 }
+                return Ok(flow);
             }
         }
+    }
+
+    /// Lets what has not come of a large frame go on unseen, if it may. What has come has left.
+    async fn passes_unseen(&self, frame: &mut Frame, intake: &mut Intake) -> Result<bool, Ended> {
+        let Frame::Passing { left } = frame else { return Ok(false) };
+        let has_passed = self.splice_request(intake, left).await?;
+        if *left == 0 && !self.cut.get() {
+            *frame = Frame::Boundary;
+        }
+        Ok(has_passed)
     }
 
     /// Between two frames: the next one begins, unless it has to wait or a drain is on.

@@ -38,6 +38,32 @@ enum Frame {
     Gathering { asked: Asked, left: usize, frame: Vec<u8> },
 }
 
+impl Frame {
+    /// How many of the next bytes may pass unseen.
+    fn unseen(&self) -> usize {
+        match self {
+            Frame::Passing { left } => *left,
+            Frame::Walking { left, walker, metered: None, .. } => {
+                usize::try_from(walker.unseen()).unwrap_or(usize::MAX).min(*left)
+            }
+            Frame::Boundary | Frame::Walking { .. } | Frame::Tail { .. } | Frame::Gathering { .. } => 0,
+        }
+    }
+
+    /// They have passed.
+    fn pass_unseen(&mut self) {
+        let unseen = self.unseen();
+        match self {
+            Frame::Passing { left } => *left -= unseen,
+            Frame::Walking { left, walker, .. } => {
+                *left -= unseen;
+                walker.pass_unseen(unseen as u64);
+            }
+            Frame::Boundary | Frame::Tail { .. } | Frame::Gathering { .. } => {}
+        }
+    }
+}
+
 /// What a wait for the broker's bytes gave.
 enum Filled {
     /// So many bytes; none at the end of the broker's stream.
@@ -65,7 +91,19 @@ impl Pump {
         let mut timed = Timed::default();
         let mut losses = self.losses.get();
         loop {
-            match self.fill_from_broker(&mut intake, matches!(frame, Frame::Boundary), losses).await {
+            let filled = match self.splice_answer(&mut intake, frame.unseen()).await {
+                Ok(Some(true)) => {
+                    frame.pass_unseen();
+                    Ok(Filled::Due)
+                }
+                Ok(Some(false)) if self.losses.get() == losses => Ok(Filled::Bytes(0)),
+                Ok(Some(false)) => Ok(Filled::Lost),
+                Ok(None) => {
+                    self.fill_from_broker(&mut intake, matches!(frame, Frame::Boundary), losses).await
+                }
+                Err(ended) => return ended,
+            };
+            match filled {
                 Ok(Filled::Bytes(0)) => self.lose(&self.broker_left(&frame, &mut intake)),
                 Ok(Filled::Bytes(n)) => {
                     self.session.counts.from_broker(n);

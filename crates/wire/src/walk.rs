@@ -162,6 +162,18 @@ impl Walker {
         self.step == Step::Tail && self.skip == 0
     }
 
+    /// How many of the next bytes are nothing but counted down, as records are: they may pass elsewhere.
+    pub fn unseen(&self) -> u64 {
+        if self.codes.are_expected() || self.heard.is_some() { 0 } else { self.skip }
+    }
+
+    /// So many of the next bytes have passed elsewhere, no more than are [`Walker::unseen`].
+    pub fn pass_unseen(&mut self, bytes: u64) {
+        let bytes = bytes.min(self.unseen());
+        self.skip = self.skip.saturating_sub(bytes);
+        self.position = self.position.saturating_add(bytes);
+    }
+
     /// How many partitions had an error code that is not 0, in what was fed so far; all of them, once in the tail. One with
     /// two (`ShareFetch`: of fetching and of acknowledging) counts once.
     pub fn errors(&self) -> u32 {

@@ -27,19 +27,23 @@ impl Pump {
             };
             match self.to_broker(&broker, intake.ready()).await {
                 Wrote::All => {
-                    let left = self.due.get() - intake.ready().len();
+                    self.have_left(intake.ready().len());
                     intake.gone();
-                    self.due.set(left);
-                    self.rest.set(left);
-                    self.rest_is_owed.set(self.is_owed.get());
-                    let next = self.in_flight.next_name();
-                    let end = next - u64::from(left > 0 && self.is_owed.get());
-                    self.in_flight.sent(self.first_unsent.get(), end, Moment::now());
-                    self.first_unsent.set(end);
                 }
                 Wrote::Broke(n) => self.broke(intake, n),
             }
         }
+    }
+
+    /// Notes that so many more bytes have left, and with them the questions that end there.
+    pub(in crate::pump) fn have_left(&self, bytes: usize) {
+        let left = self.due.get() - bytes;
+        self.due.set(left);
+        self.rest.set(left);
+        self.rest_is_owed.set(self.is_owed.get());
+        let end = self.in_flight.next_name() - u64::from(left > 0 && self.is_owed.get());
+        self.in_flight.sent(self.first_unsent.get(), end, Moment::now());
+        self.first_unsent.set(end);
     }
 
     /// Sends a frame that was gathered, whose question has this name, unless it is answered before.
