@@ -7,6 +7,9 @@ use std::ops::{Deref, DerefMut};
 /// has to see whole fits in (see `wire::head::REQUEST_HEAD_BYTES_MAX`).
 pub const BUFFER_BYTES: usize = 256 * 1024;
 
+/// Bytes that are left free before what is read, for a beginning that is replaced by a longer one.
+const HEADROOM_BYTES: usize = 256;
+
 /// Buffers a thread keeps for the next reader; more are given back to the allocator.
 const KEPT_MAX: usize = 16;
 
@@ -124,14 +127,28 @@ impl Intake {
         self.gone();
     }
 
+    /// Puts `bytes` in the place of the first `consumed` ones of the rest. False where there is no room for them.
+    pub fn replace(&mut self, consumed: usize, bytes: &[u8]) -> bool {
+        let Some(buffer) = &mut self.buffer else { return false };
+        let Some(start) = (self.start + consumed).checked_sub(bytes.len()) else { return false };
+        debug_assert!(consumed <= self.end - self.ready);
+        buffer.copy_within(self.start..self.ready, start);
+        self.ready = start + (self.ready - self.start);
+        self.start = start;
+        buffer[self.ready..self.ready + bytes.len()].copy_from_slice(bytes);
+        true
+    }
+
     /// Space behind the unread bytes, never empty unless the buffer is full of one unfinished thing.
     pub fn space(&mut self) -> &mut [u8] {
         let buffer = self.buffer.get_or_insert_with(Buffer::lend);
-        if self.start > 0 {
-            buffer.copy_within(self.start..self.end, 0);
-            self.ready -= self.start;
-            self.end -= self.start;
-            self.start = 0;
+        let held = self.end - self.start;
+        // Not where that leaves too little: a head has to fit in.
+        let start = if held < BUFFER_BYTES / 2 { HEADROOM_BYTES } else { 0 };
+        if self.start != start {
+            buffer.copy_within(self.start..self.end, start);
+            self.ready = start + (self.ready - self.start);
+            (self.start, self.end) = (start, start + held);
         }
         let end = self.reach.map_or(buffer.len(), |reach| buffer.len().min(self.end + reach));
         &mut buffer[self.end..end]
@@ -152,8 +169,10 @@ impl Intake {
     pub fn seed(&mut self, early: &[u8]) {
         let n = early.len().min(BUFFER_BYTES);
         if n > 0 {
-            self.space()[..n].copy_from_slice(&early[..n]);
-            self.filled(n);
+            let start = HEADROOM_BYTES.min(BUFFER_BYTES - n);
+            let buffer = self.buffer.get_or_insert_with(Buffer::lend);
+            buffer[start..start + n].copy_from_slice(&early[..n]);
+            (self.start, self.ready, self.end) = (start, start, start + n);
         }
     }
 
@@ -196,9 +215,30 @@ mod tests {
         intake.pass(3);
         assert_eq!(intake.ready(), b"abc");
         intake.gone();
-        assert_eq!(intake.space().len(), BUFFER_BYTES - 2);
+        assert_eq!(intake.space().len(), BUFFER_BYTES - HEADROOM_BYTES - 2);
         assert_eq!(intake.rest(), b"de");
         intake.take_out(2);
         assert!(intake.buffer.is_none());
+    }
+
+    fn both(intake: &mut Intake) -> (Vec<u8>, Vec<u8>) {
+        (intake.ready().to_vec(), intake.rest().to_vec())
+    }
+
+    #[test]
+    fn a_beginning_is_replaced_where_it_stands_as_long_as_there_is_room_before_it() {
+        let mut intake = Intake::default();
+        intake.seed(b"gone, ready, old, rest");
+        intake.pass(6);
+        intake.gone();
+        intake.pass(7);
+        assert!(intake.replace(4, b"longer,"));
+        assert_eq!(both(&mut intake), (b"ready, ".to_vec(), b"longer, rest".to_vec()));
+        assert!(intake.replace(7, b"new,"));
+        assert_eq!(both(&mut intake), (b"ready, ".to_vec(), b"new, rest".to_vec()));
+        assert!(!intake.replace(4, &[b'x'; HEADROOM_BYTES + 100]));
+        assert_eq!(both(&mut intake), (b"ready, ".to_vec(), b"new, rest".to_vec()));
+        intake.space();
+        assert_eq!(both(&mut intake), (b"ready, ".to_vec(), b"new, rest".to_vec()));
     }
 }

@@ -1,10 +1,9 @@
 //! What requests and answers in a row may use at once: it is asked for once, and charged once.
 
-use std::time::Instant;
-
 use wire::Api;
 
 use super::{Limits, known};
+use crate::moment::Moment;
 
 /// What limits let go at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,14 +34,14 @@ impl Limits {
     /// How much may go at once of the requests of an API, whose client is the same as before, where nothing is changed in them.
     /// `None` where each has to be looked at.
     #[inline]
-    pub fn allowance(&self, api: Api, now: Instant) -> Option<Allowance> {
+    pub fn allowance(&self, api: Api, now: Moment) -> Option<Allowance> {
         if self.is_off() {
             return Some(Allowance::BOUNDLESS);
         }
         if self.admitted.get() || !self.pause.waited.get().is_zero() || self.pause.until().is_some() {
             return None;
         }
-        known(&self.by_api.borrow(), api)?.allowance(self.at(now))
+        known(&self.by_api.borrow(), api)?.allowance(self.clock.of(now))
     }
 
     /// So many requests go, which were allowed, of so many bytes in all.
@@ -57,7 +56,7 @@ impl Limits {
 
     /// How much may go at once of the answers of an API. `None` where each has to be looked at.
     #[inline]
-    pub fn allowance_back(&self, api: Api, now: Instant) -> Option<Allowance> {
+    pub fn allowance_back(&self, api: Api, now: Moment) -> Option<Allowance> {
         if self.is_off() {
             return Some(Allowance::BOUNDLESS);
         }
@@ -67,7 +66,7 @@ impl Limits {
         if !api.brings_records() {
             return Some(Allowance::BOUNDLESS);
         }
-        known(&self.by_api.borrow(), api)?.allowance_back(self.at(now))
+        known(&self.by_api.borrow(), api)?.allowance_back(self.clock.of(now))
     }
 
     /// Answers go, which were allowed, of so many bytes in all.

@@ -4,25 +4,33 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use policy::quota::Nanos;
 
+use crate::moment::Moment;
+
 /// Tells moments as limits count them: nanoseconds of Unix time, so that the windows of all replicas are the same, which
 /// never go back.
 #[derive(Clone, Copy)]
 pub struct Clock {
-    start: Instant,
+    start: Moment,
     unix: Nanos,
 }
 
 impl Default for Clock {
     fn default() -> Self {
         let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self { start: Instant::now(), unix: nanos(unix) }
+        Self { start: Moment::now(), unix: nanos(unix) }
     }
 }
 
 impl Clock {
     /// A moment as limits count it.
     pub fn at(&self, moment: Instant) -> Nanos {
-        self.unix.saturating_add(nanos(moment.saturating_duration_since(self.start)))
+        self.of(Moment::of(moment))
+    }
+
+    /// The same of one in one word.
+    #[inline]
+    pub fn of(&self, moment: Moment) -> Nanos {
+        self.unix.saturating_add(moment.nanos_since(self.start))
     }
 }
 

@@ -253,7 +253,7 @@ impl Pump {
         timed: &mut Timed,
         now: Instant,
     ) -> Result<Flow, Ended> {
-        self.pass_ordinary_answers(intake, now, timed);
+        self.pass_ordinary_answers(intake, timed);
         if let Some(answer) = self.in_flight.pop_ours() {
             Box::pin(self.put_in(intake, 0, &answer)).await?;
             return Ok(Flow::On);
@@ -268,6 +268,9 @@ impl Pump {
                 *frame = begun;
             }
             Begun::Elsewhere(consumed) => Box::pin(self.put_in(intake, consumed, &[])).await?,
+            Begun::Instead { bytes, consumed, left } if intake.replace(consumed, &bytes) => {
+                *frame = Frame::Passing { left: bytes.len() + left };
+            }
             Begun::Instead { bytes, consumed, left } => {
                 Box::pin(self.put_in(intake, consumed, &bytes)).await?;
                 *frame = Frame::Passing { left };

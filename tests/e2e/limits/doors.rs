@@ -57,6 +57,9 @@ pub(super) fn libraries_come_in_when_there_is_room(ground: &Ground) {
     };
     let (field, players) = field(ground, "places", &Library::ALL.map(limit).concat());
     prepare(ground, &players);
+    // Who has prepared has left.
+    let patience = Duration::from_mins(1);
+    field.gateway.wait_metric("portcullis_connections_open", &[], patience, |open| open < 0.5).unwrap();
     let faults: Vec<String> = thread::scope(|scope| {
         let comes_in = |(library, player)| comes_in(&field, library, player);
         let runs: Vec<_> = players

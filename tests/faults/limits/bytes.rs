@@ -177,6 +177,8 @@ fn who_comes_while_others_are_in_debt_waits_until_it_is_paid() {
     first.ask(&large).unwrap();
     let small = produce(9, 1001, 1, "test", 500);
     second.send(&small).unwrap();
+    // Two threads that look at a bucket in one moment see the same debt.
+    watched.counts("throttled", "bytes", 2.0);
     third.send(&produce(9, 1002, 1, "test", 500)).unwrap();
     let (one, other) = (watched.came(1001), watched.came(1002));
     let debt = ms(large.len() as u64 + 4 - 1000);

@@ -71,7 +71,7 @@ impl Pump {
             api,
             version,
             is_flexible: api.request_is_flexible(version),
-            allowance: session.limits.allowance(api, run.now)?,
+            allowance: session.limits.allowance(api, run.at)?,
             read_at: run.at,
         })
     }

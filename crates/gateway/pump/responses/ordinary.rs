@@ -2,8 +2,6 @@
 //! one API and version that stand in a row pass in one go. Whatever is out of the ordinary is left to [`Pump::begin_answer`],
 //! which would let these pass as well.
 
-use std::time::Instant;
-
 use wire::answer;
 use wire::api::AnswerPath;
 use wire::tail;
@@ -27,13 +25,12 @@ struct Row {
 
 impl Pump {
     /// Lets the ordinary answers go on that stand first.
-    pub(super) fn pass_ordinary_answers(&self, intake: &mut Intake, now: Instant, timed: &mut Timed) {
+    pub(super) fn pass_ordinary_answers(&self, intake: &mut Intake, timed: &mut Timed) {
         let unread = intake.rest();
         if unread.len() < SIZE_BYTES {
             return;
         }
-        let Some(mut row) = self.in_flight.front_asked().and_then(|first| self.answers_row(first, now))
-        else {
+        let Some(mut row) = self.in_flight.front_asked().and_then(|first| self.answers_row(first)) else {
             return;
         };
         let api = row.first.api;
@@ -55,11 +52,11 @@ impl Pump {
     }
 
     /// What is the same for a row of answers that begins with this one, if one may.
-    fn answers_row(&self, first: Asked, now: Instant) -> Option<Row> {
+    fn answers_row(&self, first: Asked) -> Option<Row> {
         if !answer::may_be_plain(first.api) || self.meters(first) {
             return None;
         }
-        let allowance = self.session.limits.allowance_back(first.api, now)?;
+        let allowance = self.session.limits.allowance_back(first.api, self.heard_at.get())?;
         let is_tailed = first.api.answer_path(first.version) == AnswerPath::Tailed;
         Some(Row { first, is_tailed, allowance })
     }
