@@ -7,6 +7,10 @@ use std::ops::{Deref, DerefMut};
 /// has to see whole fits in (see `wire::head::REQUEST_HEAD_BYTES_MAX`).
 pub const BUFFER_BYTES: usize = 256 * 1024;
 
+/// What the first read of a connection takes at most. Each read that finds more lets the next one take twice as much, up to
+/// all of a buffer: who has little to say does not touch all of it.
+const FIRST_BYTES_MAX: usize = 32 * 1024;
+
 /// Bytes that are left free before what is read, for a beginning that is replaced by a longer one.
 const HEADROOM_BYTES: usize = 256;
 
@@ -16,6 +20,12 @@ const KEPT_MAX: usize = 16;
 thread_local! {
     /// Not state of the program but a cache of memory: nothing is lost when it is empty.
     static KEPT: RefCell<Vec<Box<[u8]>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Asks for pages of ordinary size. Of a huge one, which allocators like, all is resident as soon as a connection touches a
+/// little of it. Where the system does not care, the process is merely larger.
+pub fn keep_pages_small() {
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
 }
 
 /// A lent buffer, which returns to its thread's pool when dropped.
@@ -68,8 +78,10 @@ pub struct Intake {
     start: usize,
     ready: usize,
     end: usize,
-    /// How much the next read may take, if that is less than there is space.
-    reach: Option<usize>,
+    /// How often reads have found all that they could take.
+    grown: u8,
+    /// How much the next read may take, if that is something else.
+    once: Option<usize>,
 }
 
 impl Intake {
@@ -141,6 +153,7 @@ impl Intake {
 
     /// Space behind the unread bytes, never empty unless the buffer is full of one unfinished thing.
     pub fn space(&mut self) -> &mut [u8] {
+        let reach = self.reach();
         let buffer = self.buffer.get_or_insert_with(Buffer::lend);
         let held = self.end - self.start;
         // Not where that leaves too little: a head has to fit in.
@@ -150,19 +163,25 @@ impl Intake {
             self.ready = start + (self.ready - self.start);
             (self.start, self.end) = (start, start + held);
         }
-        let end = self.reach.map_or(buffer.len(), |reach| buffer.len().min(self.end + reach));
-        &mut buffer[self.end..end]
+        &mut buffer[self.end..BUFFER_BYTES.min(self.end + reach)]
     }
 
     /// Says that `n` bytes were read into [`Intake::space`].
     pub fn filled(&mut self, n: usize) {
+        if self.once.take().is_none() && n == self.reach() && n < BUFFER_BYTES {
+            self.grown += 1;
+        }
         self.end += n;
-        self.reach = None;
+    }
+
+    /// How much the next read may take.
+    fn reach(&self) -> usize {
+        self.once.unwrap_or((FIRST_BYTES_MAX << self.grown).min(BUFFER_BYTES))
     }
 
     /// Lets the next read take no more than so many bytes.
-    pub fn reach(&mut self, bytes: usize) {
-        self.reach = Some(bytes);
+    pub fn take_next(&mut self, bytes: usize) {
+        self.once = Some(bytes);
     }
 
     /// Puts bytes that were read before in front of all others, into an intake that is empty.
@@ -186,7 +205,7 @@ impl Intake {
 
     /// Gives the buffer back, with all that is in it.
     fn release(&mut self) {
-        *self = Self { reach: self.reach, ..Self::default() };
+        *self = Self { grown: self.grown, once: self.once, ..Self::default() };
     }
 
     /// True when no byte is held. An idle intake holds no buffer.
@@ -215,10 +234,29 @@ mod tests {
         intake.pass(3);
         assert_eq!(intake.ready(), b"abc");
         intake.gone();
-        assert_eq!(intake.space().len(), BUFFER_BYTES - HEADROOM_BYTES - 2);
+        assert_eq!(intake.space().len(), FIRST_BYTES_MAX);
         assert_eq!(intake.rest(), b"de");
         intake.take_out(2);
         assert!(intake.buffer.is_none());
+    }
+
+    #[test]
+    fn reads_that_find_all_they_could_take_may_take_more() {
+        let mut intake = Intake::default();
+        let mut taken = Vec::new();
+        for _ in 0..5 {
+            let n = intake.space().len();
+            taken.push(n);
+            intake.filled(n);
+            intake.pass(n);
+            intake.gone();
+        }
+        let all = BUFFER_BYTES - HEADROOM_BYTES;
+        assert_eq!(taken, [32 << 10, 64 << 10, 128 << 10, all, all]);
+        intake.take_next(1000);
+        assert_eq!(intake.space().len(), 1000);
+        intake.filled(10);
+        assert_eq!(intake.space().len(), all - 10);
     }
 
     fn both(intake: &mut Intake) -> (Vec<u8>, Vec<u8>) {

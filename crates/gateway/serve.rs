@@ -24,7 +24,7 @@ use crate::notify::{self, News};
 use crate::takeover::{self, Candidate, Estate, Predecessor, TakeoverError};
 use crate::verify::Verifier;
 use crate::workers::Workers;
-use crate::{admin, listener};
+use crate::{admin, listener, pool};
 
 /// How often the end looks whether the last connection is gone.
 const END_LOOK: Duration = Duration::from_millis(20);
@@ -127,6 +127,7 @@ impl Process {
         inherited: Inherited,
     ) -> Result<Self, StartError> {
         raise_descriptor_limit();
+        pool::keep_pages_small();
         let threads = model.process.threads;
         let workers = Workers::start(threads).map_err(|error| StartError::System("worker threads", error))?;
         let verifier = Verifier::start(threads.div_ceil(2))

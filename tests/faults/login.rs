@@ -222,11 +222,11 @@ fn a_fault_of_our_own_is_never_told_as_a_wrong_password() {
         }
     }
     assert!(welcome > 0);
-    let labels = [("side", "gateway"), ("reason", "login")];
+    // On a busy machine some have waited for as long as a login may take.
     let name = "portcullis_connections_ended_total";
-    stage
-        .gateway
-        .wait_metric(name, &labels, crate::stage::LIMIT, |n| (n - f64::from(turned_away)).abs() < 0.5)
-        .unwrap();
+    let are_all = |n: f64| (n - f64::from(turned_away)).abs() < 0.5;
+    stage.gateway.wait_metric(name, &[], crate::stage::LIMIT, are_all).unwrap();
+    let labels = [("side", "gateway"), ("reason", "login")];
+    assert!(turned_away == 0 || stage.gateway.metric(name, &labels).unwrap() > 0.5);
     clients.iter().for_each(reset_at_close);
 }

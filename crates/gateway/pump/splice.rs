@@ -62,7 +62,7 @@ impl Pump {
         }
         let broker = self.broker.borrow().clone().filter(|broker| broker.is_plain())?;
         let pipe = Pipe::lend();
-        intake.reach(if pipe.is_some() { HEAD_BYTES } else { CROWDED_BYTES });
+        intake.take_next(if pipe.is_some() { HEAD_BYTES } else { CROWDED_BYTES });
         pipe.map(|pipe| (broker, pipe))
     }
 
