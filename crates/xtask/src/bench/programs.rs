@@ -11,11 +11,15 @@ use serde::de::DeserializeOwned;
 use testkit::leash::Leash;
 use testkit::place;
 
-/// Where the programs are.
+use super::certificates::TlsFiles;
+
+/// Where the programs are, and what they are given.
 pub(crate) struct Programs {
     release: PathBuf,
     /// `HAProxy`, where it is installed.
     pub(crate) haproxy: Option<PathBuf>,
+    /// Certificates.
+    pub(crate) tls: TlsFiles,
     /// Configurations, logs and the result.
     pub(crate) output: PathBuf,
 }
@@ -28,7 +32,13 @@ impl Programs {
         std::fs::create_dir_all(&output)?;
         let haproxy = ["/usr/sbin/haproxy", "/usr/local/sbin/haproxy", "/usr/bin/haproxy"];
         let haproxy = haproxy.iter().map(PathBuf::from).find(|path| path.exists());
-        Ok(Programs { release: place::target().join("release"), haproxy, output })
+        let tls = TlsFiles::make(&output)?;
+        Ok(Programs { release: place::target().join("release"), haproxy, tls, output })
+    }
+
+    /// Where the program of this name logs.
+    pub(crate) fn log(&self, name: &str) -> PathBuf {
+        self.output.join(format!("{name}.log"))
     }
 
     /// A program of ours.
