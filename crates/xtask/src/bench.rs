@@ -10,6 +10,7 @@ mod instructions;
 mod measure;
 mod memory;
 mod perf;
+mod pin;
 mod place;
 mod programs;
 mod report;
@@ -164,6 +165,10 @@ impl Bench {
                 Kind::Stream(_) | Kind::Tls(_) | Kind::Connect => self.turns(work, address)?,
                 Kind::Idle(_) | Kind::Frames => self.memory(work, address)?,
                 Kind::Instructions(stream) => self.count(work, stream, address)?,
+                Kind::Cores(stream) => {
+                    self.turns(work, address)?;
+                    self.count(work, stream, address)?;
+                }
                 Kind::Perf(tool) => {
                     let broker = match &mut broker {
                         Some(broker) => broker,
@@ -227,13 +232,14 @@ impl Bench {
         Ok(())
     }
 
-    /// Each twin once: what is counted is the same in every round.
+    /// Each twin once: what is counted is the same in every round. On how many cores a relay runs makes no difference.
     fn count(&mut self, work: &Work, stream: Stream, sink: SocketAddr) -> Result<()> {
         if let Err(reason) = instructions::probe() {
             println!("{}: instructions are not counted: {reason}", work.name);
             return Ok(());
         }
-        for twin in self.twins(work) {
+        let is_counted = |twin: &Twin| matches!(work.kind, Kind::Instructions(_)) || twin.is_gateway();
+        for twin in self.twins(work).into_iter().filter(is_counted) {
             let (programs, leash) = (&self.programs, &mut self.leash);
             let counted =
                 instructions::per_request(work.name, stream, twin, self.depth, programs, leash, sink)?;

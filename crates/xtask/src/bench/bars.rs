@@ -73,6 +73,7 @@ pub(crate) fn judge(results: &Results) -> Vec<Bar> {
                 let twins = (Twin::Limited, Twin::Gateway);
                 bars.ratio(name, ("instructions", INSTRUCTIONS), twins, Limit::AtMost(1.03));
             }
+            Kind::Cores(_) => bars.cores(name),
             Kind::Perf(tool) => {
                 let least = match tool {
                     Tool::Producer => 0.97,
@@ -111,6 +112,18 @@ impl Bars<'_> {
         // Some pages come and go; an answer has hundreds of KiB, and a run thousands of answers.
         let grown = self.results.median(work, GROWN, Twin::Gateway);
         self.push(format!("{work}: KiB of RSS grown in a round"), grown, Limit::AtMost(64.0));
+    }
+
+    /// Nothing is shared for a request: it takes as many instructions, and the second core makes it dearer by no more than a
+    /// relay's, whose threads have nothing to share.
+    fn cores(&mut self, work: &str) {
+        let twins = (Twin::TwoCores, Twin::OneCore);
+        self.ratio(work, ("instructions", INSTRUCTIONS), twins, Limit::AtMost(1.03));
+        let dearer = |two, one| self.results.ratio(work, CPU, two, one);
+        let gateway = dearer(Twin::TwoCores, Twin::OneCore);
+        let relay = dearer(Twin::RelayTwoCores, Twin::RelayOneCore);
+        let value = gateway.zip(relay).map(|(gateway, relay)| gateway / relay);
+        self.push(format!("{work}: CPU, 2-cores ÷ 1-core, ÷ that of relay"), value, Limit::AtMost(1.1));
     }
 
     fn memory(&mut self, work: &str, kib_max: f64) {

@@ -85,7 +85,9 @@ pub(crate) fn run(
     leash: &mut Leash,
 ) -> Result<Sample> {
     let mut command = match kind {
-        Kind::Stream(stream) => streaming(programs, stream, way.entrance(way.twin.entry())?),
+        Kind::Stream(stream) | Kind::Cores(stream) => {
+            streaming(programs, stream, way.entrance(way.twin.entry())?)
+        }
         Kind::Tls(stream) => streaming(programs, stream, way.entrance(Entry::Tls)?),
         Kind::Connect => load(programs, "connect", way.entrance(Entry::Login)?),
         Kind::Idle(_) | Kind::Frames | Kind::Instructions(_) | Kind::Perf(_) => {

@@ -10,7 +10,7 @@ use anyhow::Result;
 use testkit::FreePorts;
 
 use super::programs::Programs;
-use super::twins::{Entry, LIMITS, THREADS, Twin, loopback};
+use super::twins::{Entry, LIMITS, Twin, loopback};
 
 /// User of the listeners with SASL.
 pub(crate) const USER: &str = "bench";
@@ -34,6 +34,7 @@ pub(crate) struct Place {
 impl Place {
     /// In front of `broker`, as this twin has it.
     pub(crate) fn new(programs: &Programs, twin: Twin, broker: SocketAddr) -> Result<Place> {
+        let threads = twin.threads();
         let ports = FreePorts::reserve(4 * PORTS_PER_LISTENER + 1)?;
         let mut configuration = String::new();
         if twin == Twin::Limited {
@@ -42,7 +43,7 @@ impl Place {
         }
         write!(
             configuration,
-            "[process]\nthreads = {THREADS}\n\n[[cluster]]\nname = \"bench\"\nbootstrap = [\"{broker}\"]\n\n"
+            "[process]\nthreads = {threads}\n\n[[cluster]]\nname = \"bench\"\nbootstrap = [\"{broker}\"]\n\n"
         )?;
         let mut entrances = Vec::new();
         for (listener, entry) in (0..).zip(LISTENERS) {

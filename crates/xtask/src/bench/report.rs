@@ -37,7 +37,12 @@ fn some(value: f64) -> Option<f64> {
 pub(crate) fn print_work(work: &Work, results: &Results) {
     println!("\n{} — {}", work.name, work.title);
     match work.kind {
-        Kind::Stream(_) | Kind::Tls(_) | Kind::Connect | Kind::Instructions(_) | Kind::Perf(_) => {
+        Kind::Stream(_)
+        | Kind::Tls(_)
+        | Kind::Connect
+        | Kind::Instructions(_)
+        | Kind::Cores(_)
+        | Kind::Perf(_) => {
             print_medians(&results.medians(work.name));
             print_ratios(work, results);
         }
@@ -76,8 +81,14 @@ fn print_ratios(work: &Work, results: &Results) {
         ("p99", P99),
         ("instructions", INSTRUCTIONS),
     ];
-    let of = Twin::Gateway;
-    for (by, _) in results.medians(work.name).into_iter().filter(|(twin, _)| *twin != of) {
+    let pairs = match work.kind {
+        Kind::Cores(_) => vec![(Twin::TwoCores, Twin::OneCore), (Twin::RelayTwoCores, Twin::RelayOneCore)],
+        Kind::Instructions(_) => vec![(Twin::Gateway, Twin::Relay), (Twin::Limited, Twin::Gateway)],
+        Kind::Stream(_) | Kind::Tls(_) | Kind::Connect | Kind::Idle(_) | Kind::Frames | Kind::Perf(_) => {
+            results.medians(work.name).into_iter().map(|(twin, _)| (Twin::Gateway, twin)).collect()
+        }
+    };
+    for (of, by) in pairs.into_iter().filter(|(of, by)| of != by) {
         let ratios: Vec<String> = fields
             .iter()
             .filter_map(|(name, field)| {

@@ -10,13 +10,14 @@ use serde::Deserialize;
 use testkit::FreePorts;
 use testkit::leash::Leash;
 
+use super::pin;
 use super::place::Place;
 use super::programs::{Programs, Running};
 
 /// Limits of the twin that has some.
 pub(crate) const LIMITS: usize = 100;
 /// As many for all who let us choose.
-pub(crate) const THREADS: usize = 2;
+const THREADS: usize = 2;
 const HAPROXY_CONNECTIONS_MAX: u64 = 6000;
 
 /// One way.
@@ -36,6 +37,18 @@ pub(crate) enum Twin {
     Gateway,
     /// The same with SASL, an admin address, and a hundred limits that never trigger
     Limited,
+    /// Portcullis with one thread, on one core
+    #[value(skip)]
+    OneCore,
+    /// Portcullis with two threads, on two cores
+    #[value(skip)]
+    TwoCores,
+    /// The bare tokio relay with one thread, on one core
+    #[value(skip)]
+    RelayOneCore,
+    /// The bare tokio relay with two threads, on two cores
+    #[value(skip)]
+    RelayTwoCores,
 }
 
 impl Twin {
@@ -49,12 +62,36 @@ impl Twin {
             Twin::FloorSplice => "floor-splice",
             Twin::Gateway => "gateway",
             Twin::Limited => "limited",
+            Twin::OneCore => "1-core",
+            Twin::TwoCores => "2-cores",
+            Twin::RelayOneCore => "relay-1-core",
+            Twin::RelayTwoCores => "relay-2-cores",
         }
     }
 
     /// Whether it is Portcullis.
     pub(crate) fn is_gateway(self) -> bool {
-        matches!(self, Twin::Gateway | Twin::Limited)
+        matches!(self, Twin::Gateway | Twin::Limited | Twin::OneCore | Twin::TwoCores)
+    }
+
+    /// The cores that it is kept on, where it is.
+    fn cores(self) -> Option<usize> {
+        match self {
+            Twin::OneCore | Twin::RelayOneCore => Some(1),
+            Twin::TwoCores | Twin::RelayTwoCores => Some(2),
+            Twin::Direct
+            | Twin::Haproxy
+            | Twin::Relay
+            | Twin::FloorCopy
+            | Twin::FloorSplice
+            | Twin::Gateway
+            | Twin::Limited => None,
+        }
+    }
+
+    /// The threads that carry its connections, where it lets us choose.
+    pub(crate) fn threads(self) -> usize {
+        self.cores().unwrap_or(THREADS)
     }
 
     /// How a stream of requests comes in.
@@ -140,13 +177,21 @@ impl Way {
         leash: &mut Leash,
         broker: SocketAddr,
     ) -> Result<Way> {
-        match twin {
+        let mut start = || match twin {
             Twin::Direct => {
                 Ok(Way { twin, entrances: vec![(Entry::Plain, broker)], proxy: None, _ports: None })
             }
             Twin::Haproxy => haproxy(programs, leash, broker),
-            Twin::Gateway | Twin::Limited => gateway(twin, programs, leash, broker),
-            Twin::Relay | Twin::FloorCopy | Twin::FloorSplice => relay(twin, programs, leash, broker),
+            Twin::Gateway | Twin::Limited | Twin::OneCore | Twin::TwoCores => {
+                gateway(twin, programs, leash, broker)
+            }
+            Twin::Relay | Twin::RelayOneCore | Twin::RelayTwoCores | Twin::FloorCopy | Twin::FloorSplice => {
+                relay(twin, programs, leash, broker)
+            }
+        };
+        match twin.cores() {
+            Some(cores) => pin::on_cores(cores, start),
+            None => start(),
         }
     }
 
@@ -178,10 +223,14 @@ impl Way {
 }
 
 fn relay(twin: Twin, programs: &Programs, leash: &mut Leash, broker: SocketAddr) -> Result<Way> {
-    let mut command = programs.ours(if twin == Twin::Relay { "relay" } else { "floor" });
+    let is_floor = matches!(twin, Twin::FloorCopy | Twin::FloorSplice);
+    let mut command = programs.ours(if is_floor { "floor" } else { "relay" });
     command.arg(broker.to_string());
     if twin == Twin::FloorSplice {
         command.arg("--splice");
+    }
+    if !is_floor {
+        command.args(["--runtimes", &twin.threads().to_string()]);
     }
     let mut proxy = Running::start(leash, &mut command, Some(&programs.log(twin.name())))?;
     let entrances = vec![(Entry::Plain, first(&mut proxy)?)];

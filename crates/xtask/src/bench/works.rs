@@ -49,6 +49,8 @@ pub(crate) enum Kind {
     Frames,
     /// Instructions of requests, under valgrind.
     Instructions(Stream),
+    /// One thread on one core, and two threads on two.
+    Cores(Stream),
     /// A real broker, and clients of Kafka's own.
     Perf(Tool),
 }
@@ -57,7 +59,7 @@ const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 
 /// All of them, in the order in which they are done.
-pub(crate) const WORKS: [Work; 25] = [
+pub(crate) const WORKS: [Work; 28] = [
     of("produce-1m", "Produce 1 MiB × 5 in flight", Kind::Stream(PRODUCE_1M)),
     of("fetch-1m", "Fetch 1 MiB × 5 in flight", Kind::Stream(fetching(PRODUCE_1M))),
     of("produce-16k", "Produce 16 KiB × 5 in flight", Kind::Stream(PRODUCE_16K)),
@@ -93,6 +95,17 @@ pub(crate) const WORKS: [Work; 25] = [
     of("instructions-fetch-1k", "Fetch 1 KiB × 1 in flight", Kind::Instructions(fetching(PRODUCE_1K))),
     of("instructions-produce-1k-deep", "Produce 1 KiB × 32 in flight", Kind::Instructions(DEEP)),
     of("instructions-fetch-1k-deep", "Fetch 1 KiB × 32 in flight", Kind::Instructions(fetching(DEEP))),
+    of("cores-produce-1k-deep", "Produce 1 KiB × 32 in flight, on 1 and on 2 cores", Kind::Cores(many(DEEP))),
+    of(
+        "cores-produce-16k",
+        "Produce 16 KiB × 5 in flight, on 1 and on 2 cores",
+        Kind::Cores(many(PRODUCE_16K)),
+    ),
+    of(
+        "cores-fetch-16k",
+        "Fetch 16 KiB × 5 in flight, on 1 and on 2 cores",
+        Kind::Cores(many(fetching(PRODUCE_16K))),
+    ),
     of("perf-produce", "kafka-producer-perf-test on a real broker", Kind::Perf(Tool::Producer)),
     of("perf-consume", "kafka-consumer-perf-test on a real broker", Kind::Perf(Tool::Consumer)),
 ];
@@ -112,10 +125,15 @@ const fn fetching(stream: Stream) -> Stream {
     Stream { mode: "fetch", ..stream }
 }
 
+/// Enough connections to keep two threads busy.
+const fn many(stream: Stream) -> Stream {
+    Stream { connections: 8, ..stream }
+}
+
 impl Work {
     /// Whether it is done without being asked for. Others take minutes, or need valgrind or a JDK.
     pub(crate) fn is_ordinary(&self) -> bool {
-        !matches!(self.kind, Kind::Instructions(_) | Kind::Perf(_))
+        !matches!(self.kind, Kind::Instructions(_) | Kind::Cores(_) | Kind::Perf(_))
     }
 
     /// The ways that take turns: of those that make sense for this work those that were asked for, or else those that its
@@ -133,6 +151,9 @@ impl Work {
                 (&[Twin::Haproxy, Twin::Relay, Twin::Gateway], &[Twin::Limited])
             }
             Kind::Instructions(_) => (&[Twin::Relay, Twin::Gateway, Twin::Limited], &[]),
+            Kind::Cores(_) => {
+                return vec![Twin::OneCore, Twin::TwoCores, Twin::RelayOneCore, Twin::RelayTwoCores];
+            }
             Kind::Perf(_) => (&[Twin::Direct, Twin::Gateway], &[]),
         };
         if asked.is_empty() {
