@@ -204,7 +204,7 @@ impl Bench {
         twins.map(|twin| Way::open(twin, &self.programs, &mut self.leash, broker)).collect()
     }
 
-    /// The twins take turns in every round.
+    /// The twins take turns in every round; each is the first once.
     fn turns(&mut self, work: &Work, sink: SocketAddr) -> Result<()> {
         let mut ways = self.open(work, sink)?;
         for _ in 0..self.rounds {
@@ -212,6 +212,7 @@ impl Bench {
                 let sample = measure::run(work.kind, self.seconds, way, &self.programs, &mut self.leash)?;
                 self.results.add(work.name, way.twin, sample);
             }
+            ways.rotate_left(1);
         }
         ways.into_iter().try_for_each(|way| way.close(&mut self.leash))
     }
@@ -256,6 +257,7 @@ impl Bench {
             for way in &mut ways {
                 self.results.add(work.name, way.twin, broker.run(tool, way)?);
             }
+            ways.rotate_left(1);
         }
         ways.into_iter().try_for_each(|way| way.close(&mut self.leash))
     }

@@ -89,12 +89,16 @@ pub(crate) const WORKS: [Work; 28] = [
     of("idle", "idle connections (logged in where the gateway asks)", Kind::Idle(Security::Plain)),
     of("idle-tls", "idle connections with TLS (logged in where the gateway asks)", Kind::Idle(Security::Tls)),
     of("frames", "100 connections with frames of 100 MiB, 40 of them slow readers", Kind::Frames),
-    of("instructions-produce-16k", "Produce 16 KiB × 5 in flight", Kind::Instructions(PRODUCE_16K)),
-    of("instructions-fetch-16k", "Fetch 16 KiB × 5 in flight", Kind::Instructions(fetching(PRODUCE_16K))),
-    of("instructions-produce-1k", "Produce 1 KiB × 1 in flight", Kind::Instructions(PRODUCE_1K)),
-    of("instructions-fetch-1k", "Fetch 1 KiB × 1 in flight", Kind::Instructions(fetching(PRODUCE_1K))),
-    of("instructions-produce-1k-deep", "Produce 1 KiB × 32 in flight", Kind::Instructions(DEEP)),
-    of("instructions-fetch-1k-deep", "Fetch 1 KiB × 32 in flight", Kind::Instructions(fetching(DEEP))),
+    of("instructions-produce-16k", "Produce 16 KiB × 5 in flight", Kind::Instructions(alone(PRODUCE_16K))),
+    of(
+        "instructions-fetch-16k",
+        "Fetch 16 KiB × 5 in flight",
+        Kind::Instructions(alone(fetching(PRODUCE_16K))),
+    ),
+    of("instructions-produce-1k", "Produce 1 KiB × 1 in flight", Kind::Instructions(alone(PRODUCE_1K))),
+    of("instructions-fetch-1k", "Fetch 1 KiB × 1 in flight", Kind::Instructions(alone(fetching(PRODUCE_1K)))),
+    of("instructions-produce-1k-deep", "Produce 1 KiB × 32 in flight", Kind::Instructions(alone(DEEP))),
+    of("instructions-fetch-1k-deep", "Fetch 1 KiB × 32 in flight", Kind::Instructions(alone(fetching(DEEP)))),
     of("cores-produce-1k-deep", "Produce 1 KiB × 32 in flight, on 1 and on 2 cores", Kind::Cores(many(DEEP))),
     of(
         "cores-produce-16k",
@@ -123,6 +127,11 @@ const fn of(name: &'static str, title: &'static str, kind: Kind) -> Work {
 
 const fn fetching(stream: Stream) -> Stream {
     Stream { mode: "fetch", ..stream }
+}
+
+/// On one connection, so that what is read at once does not hang on who else is served.
+const fn alone(stream: Stream) -> Stream {
+    Stream { connections: 1, ..stream }
 }
 
 /// Enough connections to keep two threads busy.
