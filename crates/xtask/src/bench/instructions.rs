@@ -1,8 +1,8 @@
 //! Instructions in user mode of one request, counted by valgrind: they do not depend on the machine's mood. What the
 //! kernel does for a request is not counted.
 //!
-//! Under valgrind time runs some fifty times too fast, so that what limits take in advance for a moment covers fewer requests
-//! than in earnest: what limits cost is told too high.
+//! Under valgrind a request takes three to six times as long, so that what limits take in advance for a moment covers fewer
+//! requests than in earnest: what limits cost is told a little too high.
 
 use std::fs;
 use std::net::SocketAddr;

@@ -118,7 +118,7 @@ pub(crate) fn print_bars(bars: &[Bar]) {
             Limit::AtMost(limit) => format!("≤ {limit}"),
             Limit::AtLeast(limit) => format!("≥ {limit}"),
         };
-        println!("  {:<62} {:>7} {limit:<6} {verdict}", bar.what, cell(bar.value, 2));
+        println!("  {:<62} {:>8} {limit:<6} {verdict}", bar.what, cell(bar.value, 3));
     }
 }
 

@@ -89,11 +89,11 @@ pub(crate) const WORKS: [Work; 28] = [
     of("idle", "idle connections (logged in where the gateway asks)", Kind::Idle(Security::Plain)),
     of("idle-tls", "idle connections with TLS (logged in where the gateway asks)", Kind::Idle(Security::Tls)),
     of("frames", "100 connections with frames of 100 MiB, 40 of them slow readers", Kind::Frames),
-    of("instructions-produce-16k", "Produce 16 KiB × 5 in flight", Kind::Instructions(alone(PRODUCE_16K))),
+    of("instructions-produce-16k", "Produce 16 KiB × 1 in flight", Kind::Instructions(alone(SINGLE_16K))),
     of(
         "instructions-fetch-16k",
-        "Fetch 16 KiB × 5 in flight",
-        Kind::Instructions(alone(fetching(PRODUCE_16K))),
+        "Fetch 16 KiB × 1 in flight",
+        Kind::Instructions(alone(fetching(SINGLE_16K))),
     ),
     of("instructions-produce-1k", "Produce 1 KiB × 1 in flight", Kind::Instructions(alone(PRODUCE_1K))),
     of("instructions-fetch-1k", "Fetch 1 KiB × 1 in flight", Kind::Instructions(alone(fetching(PRODUCE_1K)))),
@@ -116,6 +116,8 @@ pub(crate) const WORKS: [Work; 28] = [
 
 const PRODUCE_1M: Stream = Stream { mode: "produce", payload_bytes: MIB, in_flight: 5, connections: 4 };
 const PRODUCE_16K: Stream = Stream { payload_bytes: 16 * KIB, ..PRODUCE_1M };
+/// One at a time: of several, parts are read at once, and how many that are is chance.
+const SINGLE_16K: Stream = Stream { in_flight: 1, ..PRODUCE_16K };
 const PRODUCE_1K: Stream = Stream { payload_bytes: KIB, in_flight: 1, ..PRODUCE_1M };
 const DEEP: Stream = Stream { in_flight: 32, ..PRODUCE_1K };
 /// Alone, so that its latency is that of one request and not of a queue.
