@@ -16,6 +16,7 @@ pub mod idle;
 pub mod intake;
 pub mod line;
 pub mod outcome;
+pub mod pace;
 pub mod relay;
 pub mod sink;
 pub mod stream;

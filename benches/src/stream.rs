@@ -1,8 +1,8 @@
 //! The load that streams: some connections, on each the same request again and again, some of them in flight.
 
 use std::collections::VecDeque;
-use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Barrier, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,7 @@ use crate::cue::Cues;
 use crate::dial::Door;
 use crate::intake::Intake;
 use crate::outcome::{Latencies, Outcome, latencies, record};
+use crate::pace::{Beats, Interval, Pace};
 
 /// Smaller requests are copied together, so that several leave in one write.
 const COPIED_BYTES_MAX: usize = 32 * 1024;
@@ -25,7 +26,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 
 /// How a connection takes its answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pace {
+pub enum Reading {
     /// As fast as it can.
     Quick,
     /// The answer to one request, a little at a time, until the quick ones are done. It is judged, not counted.
@@ -46,18 +47,25 @@ pub struct Plan {
     /// Requests before the measured ones.
     pub warm_up: u64,
     /// How answers are taken.
-    pub pace: Pace,
+    pub reading: Reading,
 }
 
-/// Runs a connection for each plan. Hands out the connections as well, so that their end is not part of what is measured.
-pub fn run(door: &Door, plans: &[Plan], cues: Cues) -> Result<(Outcome, Vec<Intake>)> {
+/// How many of these connections are quick.
+fn quick(plans: &[Plan]) -> usize {
+    plans.iter().filter(|plan| plan.reading == Reading::Quick).count()
+}
+
+/// Runs a connection for each plan. The quick ones share the rate of `pace`, each with as many requests at once as may be
+/// in flight. Hands out the connections as well, so that their end is not part of what is measured.
+pub fn run(door: &Door, plans: &[Plan], pace: Pace, cues: Cues) -> Result<(Outcome, Vec<Intake>)> {
     let longest = plans.iter().map(|plan| plan.work.payload_bytes).max().unwrap_or(0);
     let records = vec![0x5a; longest.min(PIECE_BYTES)];
     let (opened, go) = (Barrier::new(plans.len() + 1), Barrier::new(plans.len() + 1));
     let failed = AtomicBool::new(false);
-    let quick_left = AtomicUsize::new(plans.iter().filter(|plan| plan.pace == Pace::Quick).count());
-    let live = |plan: Plan| -> Result<Carried<'_>> {
-        let ready = Lane::open(door, plan, &records);
+    let interval = Interval::new(pace)?;
+    let quick_left = AtomicUsize::new(quick(plans));
+    let live = |plan: Plan, quick_before: usize| -> Result<Carried<'_>> {
+        let ready = Lane::open(door, plan, &records, &interval);
         failed.fetch_or(ready.is_err(), Ordering::SeqCst);
         opened.wait();
         go.wait();
@@ -65,23 +73,42 @@ pub fn run(door: &Door, plans: &[Plan], cues: Cues) -> Result<(Outcome, Vec<Inta
         if failed.load(Ordering::SeqCst) {
             return Ok(Carried { lane, intake, ended: Ok(()) });
         }
-        let ended = match plan.pace {
-            Pace::Slow => lane.sip(&mut intake, &quick_left, plan.duration),
-            Pace::Quick => {
-                let ended = lane.carry(&mut intake, plan.requests, plan.duration);
+        let ended = match plan.reading {
+            Reading::Slow => lane.sip(&mut intake, &quick_left, plan.duration),
+            Reading::Quick => {
+                let beats = pace.beats(quick_before, quick(plans), plan.in_flight);
+                let ended = beats.and_then(|beats| lane.carry_at(beats, &mut intake, plan));
                 quick_left.fetch_sub(1, Ordering::SeqCst);
                 ended
             }
         };
+        if ended.is_err() {
+            interval.failed();
+        }
         Ok(Carried { lane, intake, ended })
     };
     let live = &live;
     thread::scope(|scope| {
-        let threads: Vec<_> = plans.iter().map(|plan| scope.spawn(move || live(*plan))).collect();
+        let (running, ended) = mpsc::channel();
+        let threads: Vec<_> = (0..)
+            .zip(plans)
+            .map(|(place, plan)| {
+                let quick_before = quick(plans.get(..place).unwrap_or_default());
+                let running = running.clone();
+                scope.spawn(move || {
+                    let carried = live(*plan, quick_before);
+                    drop(running);
+                    carried
+                })
+            })
+            .collect();
+        drop(running);
         opened.wait();
         let told = if failed.load(Ordering::SeqCst) { Ok(()) } else { cues.ready() };
+        interval.forget();
         let begin = Instant::now();
         go.wait();
+        interval.tell_until(&ended)?;
         let mut carried = Vec::new();
         for thread in threads {
             carried.push(thread.join().map_err(|_| anyhow!("a thread panicked"))??);
@@ -124,10 +151,13 @@ struct Lane<'a> {
     correlation: i32,
     out: Vec<u8>,
     latencies: Latencies,
+    interval: &'a Interval,
+    /// Since when requests that are sent now count, where not since they are sent.
+    since: Option<Instant>,
 }
 
 impl<'a> Lane<'a> {
-    fn new(plan: Plan, records: &'a [u8]) -> Result<Lane<'a>> {
+    fn new(plan: Plan, records: &'a [u8], interval: &'a Interval) -> Result<Lane<'a>> {
         Ok(Lane {
             work: plan.work,
             question: question(plan.work)?,
@@ -137,16 +167,40 @@ impl<'a> Lane<'a> {
             correlation: 100,
             out: Vec::new(),
             latencies: latencies()?,
+            interval,
+            since: None,
         })
     }
 
     /// Opens the connection and warms it up.
-    fn open(door: &Door, plan: Plan, records: &'a [u8]) -> Result<(Lane<'a>, Intake)> {
-        let mut lane = Lane::new(plan, records)?;
+    fn open(
+        door: &Door,
+        plan: Plan,
+        records: &'a [u8],
+        interval: &'a Interval,
+    ) -> Result<(Lane<'a>, Intake)> {
+        let mut lane = Lane::new(plan, records, interval)?;
         let mut intake = Intake::new(door.open(Some(plan.work))?);
         lane.carry(&mut intake, plan.warm_up, plan.duration)?;
         lane.latencies = latencies()?;
         Ok((lane, intake))
+    }
+
+    /// Carries what is planned; with beats, at each of them as many requests as may be in flight.
+    fn carry_at(&mut self, beats: Option<Beats>, intake: &mut Intake, plan: Plan) -> Result<()> {
+        let Plan { requests, duration, .. } = plan;
+        let Some(mut beats) = beats else { return self.carry(intake, requests, duration) };
+        let deadline = Instant::now() + duration;
+        let mut left = requests;
+        while left > 0
+            && let Some(since) = beats.wait(deadline)
+        {
+            self.since = Some(since);
+            let at_once = left.min(self.in_flight_max as u64);
+            self.carry(intake, at_once, duration)?;
+            left -= at_once;
+        }
+        Ok(())
     }
 
     /// Asks until `requests` are sent or `duration` is over, and takes what is owed.
@@ -175,7 +229,7 @@ impl<'a> Lane<'a> {
     fn send(&mut self, intake: &mut Intake) -> Result<()> {
         self.correlation = self.correlation.wrapping_add(1);
         self.question.number(self.correlation);
-        self.in_flight.push_back((self.correlation, Instant::now()));
+        self.in_flight.push_back((self.correlation, self.since.unwrap_or_else(Instant::now)));
         let Question { head, records_bytes, tail } = &self.question;
         if *records_bytes <= COPIED_BYTES_MAX {
             self.out.extend_from_slice(head);
@@ -217,7 +271,9 @@ impl<'a> Lane<'a> {
         let (size, head) = intake.frame(HEAD_BYTES)?.context("closed with requests in flight")?;
         judge(self.work, size, head, correlation)?;
         intake.drop_frame(size)?;
-        record(&mut self.latencies, sent.elapsed());
+        let latency = sent.elapsed();
+        record(&mut self.latencies, latency);
+        self.interval.record(latency, self.work.payload_bytes);
         Ok(())
     }
 }

@@ -12,8 +12,9 @@ use bench::ask::{Stream, Work};
 use bench::cue::Cues;
 use bench::dial::Door;
 use bench::line::Trust;
+use bench::pace::Pace;
 use bench::sink;
-use bench::stream::{Pace, Plan, run};
+use bench::stream::{Plan, Reading, run};
 use rustls::{CipherSuite, NamedGroup, ServerConfig, ServerConnection, StreamOwned};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
@@ -69,9 +70,9 @@ fn every_work_is_carried_within_tls() {
     for (stream, version) in [(Stream::Produce, 11), (Stream::Fetch, 17)] {
         for (payload_bytes, in_flight) in [(1 << 20, 5), (16 << 10, 5), (1 << 10, 32)] {
             let work = Work { stream, version, payload_bytes };
-            let duration = Duration::from_mins(1);
-            let plan = Plan { work, in_flight, requests: 20, duration, warm_up: 1, pace: Pace::Quick };
-            let (outcome, _) = run(&door, &[plan; 2], Cues::Ignored).unwrap();
+            let (duration, reading) = (Duration::from_mins(1), Reading::Quick);
+            let plan = Plan { work, in_flight, requests: 20, duration, warm_up: 1, reading };
+            let (outcome, _) = run(&door, &[plan; 2], Pace::default(), Cues::Ignored).unwrap();
             assert_eq!((outcome.requests, outcome.errors), (40, 0), "{work:?}");
         }
     }

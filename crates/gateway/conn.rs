@@ -251,18 +251,27 @@ pub(crate) fn random_share() -> f64 {
 }
 
 /// Lives a connection from its acceptance to its end.
-pub async fn serve(accepted: Accepted) {
+pub fn serve(accepted: Accepted) -> impl Future<Output = ()> {
+    // Boxed, so that nothing of the login remains in a connection that has passed it.
+    let arriving = Box::pin(arrive(accepted));
+    async move {
+        let report = match arriving.await {
+            Ok((pump, early)) => pump.run(early).await,
+            Err(report) => *report,
+        };
+        close(&report);
+    }
+}
+
+/// Makes a pump of a connection, with what was read beyond the login.
+async fn arrive(accepted: Accepted) -> Result<(Box<Pump>, Vec<u8>), Box<Report>> {
     let door = Arc::clone(&accepted.place.listener.door());
     let (client, session) = Session::new(accepted, Arc::clone(&door.config));
     session.gateway.metrics.opened(&session.place);
-    // Boxed, so that nothing of the login remains in a connection that has passed it.
-    let opened = Box::pin(open(client, &door, &session)).await;
-    drop(door);
-    let report = match opened {
-        Ok((stream, early)) => Pump::new(stream, session).run(early).await,
-        Err(ended) => Report { session, bytes_in: 0, bytes_out: 0, requests: 0, ended },
-    };
-    close(&report);
+    match open(client, &door, &session).await {
+        Ok((stream, early)) => Ok((Box::new(Pump::new(stream, session)), early)),
+        Err(ended) => Err(Box::new(Report { session, bytes_in: 0, bytes_out: 0, requests: 0, ended })),
+    }
 }
 
 /// Everything before the pump: limits of connections, then under one timeout TLS and the login. No broker is dialled here.

@@ -1,11 +1,11 @@
 //! What is owed to a client: the order of answers, the back-pressure and the only state both directions share.
 
 mod asked;
+mod rows;
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::task::{Context, Poll, Waker};
-use std::time::Instant;
 
 use wire::meter::Echo;
 use wire::{Api, CorrelationId};
@@ -13,9 +13,10 @@ use wire::{Api, CorrelationId};
 pub use asked::{Asked, Left, Treatment};
 
 use crate::kept::{KEPT_BYTES_MAX, Kept, Look};
+use crate::moment::Moment;
 
 /// Bytes of the gateway's own answers that may wait; a client that asks on without reading gets no further.
-const HELD_BYTES_MAX: usize = 1024 * 1024;
+pub const HELD_BYTES_MAX: usize = 1024 * 1024;
 
 /// Entries that an idle connection's ring may hold space for.
 const RING_KEPT: usize = 8;
@@ -97,8 +98,10 @@ impl InFlight {
     }
 
     /// Notes what is owed, before the question goes out. The caller has asked [`InFlight::is_full`].
-    pub fn push(&self, owed: Owed) {
-        if let Owed::ByGateway(answer) = &owed {
+    pub fn push(&self, mut owed: Owed) {
+        if let Owed::ByGateway(answer) = &mut owed {
+            // What is counted is what is held.
+            answer.shrink_to_fit();
             self.held.set(self.held.get() + answer.len());
         }
         self.owed.borrow_mut().push_back(owed);
@@ -110,7 +113,7 @@ impl InFlight {
     }
 
     /// Notes that every question from `first` on has left for the broker at `now`, those before `end` wholly.
-    pub fn sent(&self, first: u64, end: u64, now: Instant) {
+    pub fn sent(&self, first: u64, end: u64, now: Moment) {
         let place = |name: u64| usize::try_from(name.saturating_sub(self.popped.get())).unwrap_or(usize::MAX);
         let (skip, end) = (place(first), place(end));
         for (at, owed) in self.owed.borrow_mut().iter_mut().enumerate().skip(skip) {
@@ -127,7 +130,7 @@ impl InFlight {
 
     /// Notes which questions left wholly before their broker was lost: the one named `first` if `with_first`, then those
     /// with these correlation ids. Others in between have nobody who waits. Gives the name of the next one.
-    pub fn left(&self, first: u64, with_first: bool, correlations: &[CorrelationId], now: Instant) -> u64 {
+    pub fn left(&self, first: u64, with_first: bool, correlations: &[CorrelationId], now: Moment) -> u64 {
         let mut name = first;
         if with_first {
             self.with_asked(name, |asked| asked.left = Left::Wholly);
@@ -148,7 +151,7 @@ impl InFlight {
     }
 
     /// Notes that what had left for a broker that is gone has left for another one.
-    pub fn sent_again(&self, now: Instant, count: impl Fn(Api)) {
+    pub fn sent_again(&self, now: Moment, count: impl Fn(Api)) {
         for owed in self.owed.borrow_mut().iter_mut() {
             if let Owed::ByBroker(asked) = owed
                 && asked.goes_again()
@@ -175,7 +178,7 @@ impl InFlight {
         match ours {
             Some(Owed::ByGateway(frame)) => {
                 self.held.set(self.held.get() - frame.len());
-                self.has_popped();
+                self.have_popped(1);
                 Some(frame)
             }
             Some(Owed::ByBroker(_)) | None => None,
@@ -215,7 +218,7 @@ impl InFlight {
         let asked = self.owed.borrow_mut().pop_front_if(|owed| matches!(owed, Owed::ByBroker(_)));
         if let Some(Owed::ByBroker(asked)) = asked {
             self.kept.borrow_mut().pop(asked.keep);
-            self.has_popped();
+            self.have_popped(1);
         }
     }
 
@@ -252,7 +255,8 @@ impl InFlight {
                     Look::Names(names) => kept.push_names(names.cloned().map(Box::new)),
                     Look::Nothing => {}
                 },
-                Judged::Answered(answer) => {
+                Judged::Answered(mut answer) => {
+                    answer.shrink_to_fit();
                     self.held.set(self.held.get() + answer.len());
                     *owed = Owed::ByGateway(answer);
                 }
@@ -324,10 +328,12 @@ impl InFlight {
         frames
     }
 
-    fn has_popped(&self) {
-        self.popped.set(self.popped.get() + 1);
-        self.answering.set(true);
-        self.wake();
+    fn have_popped(&self, n: usize) {
+        if n > 0 {
+            self.popped.set(self.popped.get() + n as u64);
+            self.answering.set(true);
+            self.wake();
+        }
     }
 
     /// Notes that the last byte of every answer that left the queue was written.

@@ -43,13 +43,15 @@ pub struct Kept {
     bytes: Vec<u8>,
     gone: usize,
     names: VecDeque<Option<Box<Echo>>>,
+    /// Bytes of all names.
+    named: usize,
 }
 
 impl Kept {
     /// Bytes that are kept.
     #[inline]
     pub fn bytes(&self) -> usize {
-        self.bytes.len() - self.gone
+        self.bytes.len() - self.gone + self.named
     }
 
     /// Keeps what is in `parts`, one behind the other.
@@ -68,12 +70,14 @@ impl Kept {
 
     /// Keeps names, or room for those that are to come.
     pub fn push_names(&mut self, names: Option<Box<Echo>>) {
+        self.named += names.as_deref().map_or(0, Echo::bytes);
         self.names.push_back(names);
     }
 
     /// The names that room was kept for last.
     pub fn fill_names(&mut self, names: Box<Echo>) {
         if let Some(last) = self.names.back_mut() {
+            self.named += names.bytes();
             *last = Some(names);
         }
     }
@@ -83,7 +87,10 @@ impl Kept {
     pub fn pop(&mut self, keep: Keep) {
         match keep {
             Keep::Whole(n) | Keep::Front(n) => self.gone = (self.gone + n).min(self.bytes.len()),
-            Keep::Names => drop(self.names.pop_front()),
+            Keep::Names => {
+                let names = self.names.pop_front().flatten();
+                self.named -= names.map_or(0, |names| names.bytes());
+            }
             Keep::Nothing => {}
         }
     }
@@ -131,6 +138,7 @@ mod tests {
         kept.push_names(None);
         kept.push_bytes([b"three", b""]);
         kept.fill_names(Box::default());
+        assert_eq!(kept.bytes(), 9 + size_of::<Echo>());
         kept.pop(Keep::Whole(4));
         let mut looks = kept.reader();
         assert!(matches!(looks.next(Keep::Names), Look::Names(Some(_))));

@@ -25,6 +25,7 @@ pub mod listener;
 pub mod live;
 pub mod logging;
 pub mod metrics;
+pub mod moment;
 pub mod notify;
 pub mod partitions;
 pub mod password;

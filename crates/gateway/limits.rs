@@ -5,6 +5,7 @@
 //! wait is at most the limit's `max_throttle`; what is left of it is debt, which the bucket keeps.
 
 mod ahead;
+mod allowance;
 mod charge;
 mod charged;
 mod clock;
@@ -30,6 +31,7 @@ use wire::Api;
 use crate::conn::Session;
 use crate::topics::TopicId;
 
+pub use allowance::Allowance;
 pub use charge::Request;
 use charge::observed;
 pub use charged::Charged;

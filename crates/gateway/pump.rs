@@ -16,7 +16,7 @@ use std::cell::{Cell, RefCell};
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use self::mend::{Mending, Writing, Wrote};
 
@@ -25,6 +25,7 @@ use crate::beside::Beside;
 use crate::conn::Session;
 use crate::ended::{Ended, Side, Why};
 use crate::in_flight::InFlight;
+use crate::moment::Moment;
 use crate::stream::Stream;
 
 /// One connection's pump.
@@ -61,11 +62,11 @@ pub struct Pump {
     /// and whether that rest is being read.
     is_swallowing: Cell<bool>,
     /// When bytes last moved in either direction.
-    moved_at: Cell<Instant>,
+    moved_at: Cell<Moment>,
     /// When the broker was last heard, or could not be heard for want of a client that reads.
-    heard_at: Cell<Instant>,
+    heard_at: Cell<Moment>,
     /// Since when a peer has taken none of the bytes held for it.
-    stalled: [Cell<Option<Instant>>; 2],
+    stalled: [Cell<Option<Moment>>; 2],
     /// Set once: no further request is taken, what is owed is answered, then the end with this reason.
     draining: Cell<Option<(Side, Why)>>,
     /// Whether others are being asked.
@@ -75,7 +76,7 @@ pub struct Pump {
     /// The group that it was asked about last, and coordinates.
     led_beside: RefCell<Option<Box<[u8]>>>,
     /// Until when an answer at hand is held back.
-    held_until: Cell<Option<Instant>>,
+    held_until: Cell<Option<Moment>>,
     /// Set while the request at hand is rejected by a limit: for so long it should not have come.
     rejecting: Cell<Option<Duration>>,
     bytes: Bytes,
@@ -132,8 +133,8 @@ impl Pump {
             is_open: Cell::new(false),
             cut: Cell::new(false),
             is_swallowing: Cell::new(false),
-            moved_at: Cell::new(Instant::now()),
-            heard_at: Cell::new(Instant::now()),
+            moved_at: Cell::new(Moment::now()),
+            heard_at: Cell::new(Moment::now()),
             stalled: [Cell::new(None), Cell::new(None)],
             draining: Cell::new(None),
             asks_others: Cell::new(false),
@@ -146,7 +147,7 @@ impl Pump {
     }
 
     /// Carries requests and answers until either side ends or the gateway lets go.
-    pub async fn run(self, early: Vec<u8>) -> Report {
+    pub async fn run(self: Box<Self>, early: Vec<u8>) -> Report {
         let ended = {
             let mut alarm = Alarm::default();
             let mut watch = pin!(self.watch());
@@ -201,11 +202,12 @@ impl Pump {
         };
         self.session.counts.given_up(self.in_flight.owed_by_broker());
         self.part(&ended).await;
+        let Self { session, bytes, .. } = *self;
         Report {
-            bytes_in: self.bytes.from_client.get(),
-            bytes_out: self.bytes.to_client.get(),
-            requests: self.bytes.requests.get(),
-            session: self.session,
+            session,
+            bytes_in: bytes.from_client.get(),
+            bytes_out: bytes.to_client.get(),
+            requests: bytes.requests.get(),
             ended,
         }
     }
@@ -244,6 +246,11 @@ impl Pump {
         mut bytes: &[u8],
     ) -> Result<(), (usize, std::io::Error)> {
         let all = bytes.len();
+        // Nearly always that is all.
+        bytes = &bytes[peer.write_at_once(bytes)..];
+        if bytes.is_empty() {
+            return Ok(());
+        }
         let losses = self.losses.get();
         let stalled = &self.stalled[towards as usize];
         while !bytes.is_empty() {
@@ -253,7 +260,7 @@ impl Pump {
                 }
                 let polled = peer.poll_write(cx, bytes);
                 if polled.is_pending() && stalled.get().is_none() {
-                    stalled.set(Some(Instant::now()));
+                    stalled.set(Some(Moment::now()));
                 }
                 polled
             })
@@ -265,7 +272,7 @@ impl Pump {
             };
             if stalled.get().is_some() {
                 stalled.set(None);
-                let now = Instant::now();
+                let now = Moment::now();
                 self.moved_at.set(now);
                 self.heard_at.set(now);
             }
@@ -275,7 +282,7 @@ impl Pump {
         let flushed = std::future::poll_fn(|cx| {
             let polled = peer.poll_flush(cx);
             if polled.is_pending() && stalled.get().is_none() {
-                stalled.set(Some(Instant::now()));
+                stalled.set(Some(Moment::now()));
             }
             polled
         })

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsStream;
 
@@ -46,6 +46,41 @@ impl Stream {
             Transport::Tls(session) => Pin::new(session.as_mut()).poll_read(cx, &mut read),
         };
         polled.map_ok(|()| read.filled().len())
+    }
+
+    /// Ready when a read is worth a buffer.
+    pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
+        match &*self.transport.borrow() {
+            // An error is told by the read.
+            Transport::Plain(socket) => socket.poll_read_ready(cx).map(drop),
+            // What is decrypted already is not the socket's to tell.
+            Transport::Tls(_) => Poll::Ready(()),
+        }
+    }
+
+    /// Whether anything has come since a read, or [`Stream::poll_readable`], was pending. If nothing has, its waker still waits,
+    /// which costs less to know than to register it again.
+    pub fn has_news(&self) -> bool {
+        let transport = self.transport.borrow();
+        let socket = match &*transport {
+            Transport::Plain(socket) => socket,
+            Transport::Tls(session) => session.get_ref().0,
+        };
+        let mut has_news = false;
+        let looked = socket.try_io(Interest::READABLE, || {
+            has_news = true;
+            Ok(())
+        });
+        has_news || looked.is_err_and(|error| error.kind() != io::ErrorKind::WouldBlock)
+    }
+
+    /// Writes all of `bytes` if the peer takes them at once; says how many it took. TLS takes none.
+    pub fn write_at_once(&self, bytes: &[u8]) -> usize {
+        match &*self.transport.borrow() {
+            // An error is told by the next write.
+            Transport::Plain(socket) => socket.try_write(bytes).unwrap_or(0),
+            Transport::Tls(_) => 0,
+        }
     }
 
     /// Writes some of `bytes`; TLS may keep them until [`Stream::poll_flush`].

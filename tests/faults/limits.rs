@@ -33,15 +33,15 @@ const fn ms(millis: u64) -> Duration {
 
 /// Whether the broker answers requests that end with `hold`.
 #[derive(Default)]
-struct Gate(Mutex<bool>, Condvar);
+pub(crate) struct Gate(Mutex<bool>, Condvar);
 
 impl Gate {
-    fn open(&self) {
+    pub(crate) fn open(&self) {
         *self.0.lock().unwrap() = true;
         self.1.notify_all();
     }
 
-    fn pass(&self) {
+    pub(crate) fn pass(&self) {
         drop(self.1.wait_timeout_while(self.0.lock().unwrap(), LIMIT, |is_open| !*is_open).unwrap());
     }
 }

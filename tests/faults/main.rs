@@ -19,3 +19,4 @@ mod stage;
 mod storm;
 mod streaming;
 mod takeover;
+mod unread;

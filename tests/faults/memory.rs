@@ -1,9 +1,8 @@
 //! Memory that does not follow the size of frames, the number of questions or the slowness of readers.
 
-use std::io::{Read, Write};
-use std::time::Duration;
+use std::io::Read;
 
-use testkit::raw::{self, HeadStyle, sized};
+use testkit::raw::sized;
 use testkit::{RawClient, Reply, wait};
 
 use crate::bytes::{self, Bytes};
@@ -11,59 +10,6 @@ use crate::stage::{LIMIT, Setup, Stage, asking_who, is_well};
 
 /// Resident KiB that the gateway may grow by while nothing is to grow: buffers of its threads, the allocator's whim.
 const FLAT_KIB: u64 = 12 * 1024;
-
-/// Writes until the socket has taken nothing for a while; how much it took.
-fn fill(client: &RawClient, bytes: &[u8]) -> usize {
-    let mut stream = client.stream();
-    stream.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
-    let mut taken = 0;
-    while taken < bytes.len() {
-        match stream.write(&bytes[taken..]) {
-            Ok(n) => taken += n,
-            Err(_) => return taken,
-        }
-    }
-    taken
-}
-
-#[test]
-fn questions_without_end_and_answers_unread_cost_nothing() {
-    let stage = Stage::plain();
-    is_well(&mut stage.client());
-    let before = stage.gateway.rss_kib().unwrap();
-    let ask = sized(&bytes::api_versions(0, 1));
-    let mut client = stage.client();
-    let all = ask.repeat(5000);
-    let mut stream = client.stream().try_clone().unwrap();
-    stream.set_write_timeout(Some(LIMIT)).unwrap();
-    let writing = std::thread::spawn(move || stream.write_all(&all));
-    for _ in 0..20 {
-        is_well(&mut stage.client());
-    }
-    assert!(stage.gateway.rss_kib().unwrap() < before + FLAT_KIB);
-    // Nothing is lost of what was held back.
-    let first = client.receive().unwrap();
-    assert!((1..5000).all(|_| client.receive().unwrap() == first));
-    writing.join().unwrap().unwrap();
-}
-
-#[test]
-fn refusals_as_long_as_their_requests_are_not_piled_up() {
-    let stage = Stage::plain();
-    // A CreateTopics of 60,000 topics, which an ordinary client may not ask for: each is refused by its name.
-    let mut topics = Bytes::default().i32(60_000);
-    for n in 0..60_000 {
-        topics = topics.classic(&format!("topic-number-{n:06}")).i32(1).i16(1).i32(0).i32(0);
-    }
-    let body = topics.i32(1000).raw(&[0]).0;
-    let frame = sized(&raw::request(19, 2, 1, "test", HeadStyle::Classic, &body));
-    let before = stage.gateway.rss_kib().unwrap();
-    let client = stage.client();
-    let taken = fill(&client, &frame.repeat(40));
-    let grown = stage.gateway.rss_kib().unwrap().saturating_sub(before);
-    assert!(grown < 48 * 1024, "{grown} KiB for {taken} bytes of requests");
-    is_well(&mut stage.client());
-}
 
 #[test]
 fn large_frames_of_many_connections_are_not_held() {

@@ -5,14 +5,15 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use bench::ask::{METADATA_VERSION, Stream, Work};
 use bench::cue::{self, Cues};
 use bench::dial::Door;
 use bench::intake::Intake;
 use bench::line::Trust;
 use bench::outcome::Outcome;
-use bench::stream::{Pace, Plan};
+use bench::pace::Pace;
+use bench::stream::{Plan, Reading};
 use bench::{connect, idle, stream};
 use clap::{Args, Parser, Subcommand};
 
@@ -78,6 +79,25 @@ impl Target {
 }
 
 #[derive(Args)]
+struct Pacing {
+    /// Requests per second in all, as many at once on a connection as may be in flight; left out: as fast as it goes
+    #[arg(long)]
+    rate: Option<f64>,
+    /// Print a line for each interval of so many seconds as well
+    #[arg(long, value_name = "SECONDS")]
+    every: Option<f64>,
+}
+
+impl Pacing {
+    fn pace(&self) -> Result<Pace> {
+        let every = self.every.map(Duration::try_from_secs_f64).transpose()?;
+        ensure!(self.rate.is_none_or(|rate| rate > 0.0), "--rate is above 0");
+        ensure!(every.is_none_or(|every| !every.is_zero()), "--every is above 0");
+        Ok(Pace { rate: self.rate, every })
+    }
+}
+
+#[derive(Args)]
 struct Streaming {
     #[command(flatten)]
     target: Target,
@@ -102,6 +122,8 @@ struct Streaming {
     /// Requests of each connection before the measured ones
     #[arg(long, default_value_t = 20)]
     warm_up: u64,
+    #[command(flatten)]
+    pacing: Pacing,
 }
 
 #[derive(Args)]
@@ -147,6 +169,8 @@ struct Visiting {
     /// No new visits after this time
     #[arg(long, default_value_t = 1.0)]
     seconds: f64,
+    #[command(flatten)]
+    pacing: Pacing,
 }
 
 fn main() -> Result<()> {
@@ -181,10 +205,11 @@ impl Streaming {
             requests: self.requests.div_ceil(u64::from(self.connections).max(1)),
             duration: Duration::try_from_secs_f64(self.seconds)?,
             warm_up: self.warm_up,
-            pace: Pace::Quick,
+            reading: Reading::Quick,
         };
         let plans = vec![plan; usize::try_from(self.connections)?];
-        stream::run(&self.target.door()?, &plans, self.target.cues())
+        let pace = self.pacing.pace()?;
+        stream::run(&self.target.door()?, &plans, pace, self.target.cues())
     }
 }
 
@@ -197,20 +222,25 @@ impl Framing {
             requests: self.frames,
             duration: Duration::try_from_secs_f64(self.seconds)?,
             warm_up: 0,
-            pace: Pace::Quick,
+            reading: Reading::Quick,
         };
         let fetch = Plan { work: Work { stream: Stream::Fetch, version: 17, payload_bytes }, ..produce };
-        let slow = Plan { pace: Pace::Slow, ..fetch };
+        let slow = Plan { reading: Reading::Slow, ..fetch };
         let mut plans: Vec<Plan> =
             [produce, fetch].into_iter().cycle().take(usize::try_from(self.connections)?).collect();
         plans.extend(vec![slow; usize::try_from(self.slow_connections)?]);
-        stream::run(&self.target.door()?, &plans, self.target.cues())
+        stream::run(&self.target.door()?, &plans, Pace::default(), self.target.cues())
     }
 }
 
 impl Visiting {
     fn run(&self) -> Result<Outcome> {
-        let duration = Duration::try_from_secs_f64(self.seconds)?;
-        connect::run(&self.target.door()?, self.connections, self.requests, duration, self.target.cues())
+        let plan = connect::Plan {
+            connections: usize::try_from(self.connections)?,
+            visits: self.requests,
+            duration: Duration::try_from_secs_f64(self.seconds)?,
+            pace: self.pacing.pace()?,
+        };
+        connect::run(&self.target.door()?, plan, self.target.cues())
     }
 }

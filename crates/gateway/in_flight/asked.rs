@@ -1,10 +1,9 @@
 //! A request that was forwarded, as far as its answer hangs on it.
 
-use std::time::Instant;
-
 use wire::{Api, CorrelationId};
 
 use crate::kept::Keep;
+use crate::moment::Moment;
 
 /// How the answer to a forwarded request has to be treated on its way back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,9 +47,9 @@ pub struct Asked {
     /// How often it was sent again.
     pub repeats: u8,
     /// When the request's first bytes were read.
-    pub read_at: Instant,
+    pub read_at: Moment,
     /// When the request's last byte left for the broker; until then equal to `read_at`.
-    pub sent_at: Instant,
+    pub sent_at: Moment,
 }
 
 impl Asked {

@@ -10,6 +10,7 @@ use policy::quota::{Bucket, Handle, Lease, Measure, Nanos, Pace, Rules, Slots, W
 use wire::Api;
 
 use super::ahead::Ahead;
+use super::allowance::Allowance;
 use super::clock::Clock;
 use super::portion::Portion;
 
@@ -111,6 +112,37 @@ impl Charged {
             self.produced.spend(size);
         }
         passes
+    }
+
+    /// What [`Self::passes`] would let pass of the next requests. `None` if none.
+    #[inline]
+    pub(super) fn allowance(&self, now: Nanos) -> Option<Allowance> {
+        let passes = self.only_pays
+            && self.requests.covers(1, now)
+            && self.produced.covers(1, now)
+            && self.fetched.covers(PLENTY, now);
+        let (messages, bytes) = (self.requests.left(), self.produced.left());
+        passes.then_some(Allowance { messages, bytes })
+    }
+
+    /// Pays for requests that were allowed.
+    #[inline]
+    pub(super) fn pass_row(&self, n: u64, bytes: u64) {
+        self.requests.spend(n);
+        self.produced.spend(bytes);
+    }
+
+    /// What [`Self::passes_back`] would let pass of the next answers. `None` if none.
+    #[inline]
+    pub(super) fn allowance_back(&self, now: Nanos) -> Option<Allowance> {
+        let passes = !self.portion.is_set() && self.fetched.covers(1, now);
+        passes.then(|| Allowance { messages: u64::MAX, bytes: self.fetched.left() })
+    }
+
+    /// Pays for answers that were allowed.
+    #[inline]
+    pub(super) fn pass_row_back(&self, bytes: u64) {
+        self.fetched.spend(bytes);
     }
 
     /// Pays for an answer of `size` bytes out of what was taken in advance, or takes nothing and says no.

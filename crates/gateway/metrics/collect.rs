@@ -210,14 +210,14 @@ mod tests {
         metrics.set_ready(true);
         let shards = vec![Arc::<Shard>::default()];
         let counts = Counts::new(&shards, 0);
-        counts.request(Api::Fetch);
+        counts.requests(Api::Fetch, 1);
         counts.refused(Api::Fetch);
         counts.repeated(Api::Fetch);
         counts.stood_in(Api::Fetch);
         counts.failed(Api::Fetch);
-        counts.owed();
-        counts.answered(Api::Fetch, Duration::from_micros(5));
-        counts.spent(Api::Fetch, Duration::from_micros(5));
+        counts.owed(1);
+        counts.answered(Api::Fetch, 5_000, 1);
+        counts.spent(Api::Fetch, 5_000, 1);
         let model = config::parse(LIMITED, std::path::Path::new("")).unwrap();
         let rules = Rules::new(&model.limits, &Rules::default());
         let who = policy::quota::Who {

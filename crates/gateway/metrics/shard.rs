@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use wire::Api;
 use wire::api::API_COUNT;
@@ -56,13 +55,13 @@ pub struct Histogram {
 }
 
 impl Histogram {
-    fn observe(&self, duration: Duration) {
-        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+    /// The same duration, so many times.
+    fn observe(&self, nanos: u64, times: u64) {
         let bucket = BUCKETS.partition_point(|bound| *bound < nanos);
         if let Some(count) = self.buckets.get(bucket) {
-            count.add(1);
+            count.add(times);
         }
-        self.sum.add(nanos);
+        self.sum.add(nanos.wrapping_mul(times));
     }
 }
 
@@ -155,9 +154,9 @@ impl Counts {
         self.0.to_broker.add(n as u64);
     }
 
-    /// A request was taken.
-    pub fn request(&self, api: Api) {
-        self.api(api, |counts| counts.requests.add(1));
+    /// Requests were taken.
+    pub fn requests(&self, api: Api, n: u64) {
+        self.api(api, |counts| counts.requests.add(n));
     }
 
     /// A request was answered with an error by the gateway.
@@ -170,9 +169,9 @@ impl Counts {
         self.api(api, |counts| counts.failed.add(1));
     }
 
-    /// A broker owes an answer more.
-    pub fn owed(&self) {
-        self.0.in_flight.add(1);
+    /// A broker owes so many answers more.
+    pub fn owed(&self, n: u64) {
+        self.0.in_flight.add(n);
     }
 
     /// So many answers will not come any more.
@@ -180,15 +179,15 @@ impl Counts {
         self.0.in_flight.sub(n as u64);
     }
 
-    /// A broker has begun to answer, so long after the question left.
-    pub fn answered(&self, api: Api, after: Duration) {
-        self.0.in_flight.sub(1);
-        self.api(api, |counts| counts.broker.observe(after));
+    /// A broker has begun so many answers, each so long after its question left.
+    pub fn answered(&self, api: Api, nanos: u64, n: u64) {
+        self.0.in_flight.sub(n);
+        self.api(api, |counts| counts.broker.observe(nanos, n));
     }
 
-    /// The gateway spent so long on a request and its answer.
-    pub fn spent(&self, api: Api, duration: Duration) {
-        self.api(api, |counts| counts.gateway.observe(duration));
+    /// The gateway spent so long on each of so many requests and their answers.
+    pub fn spent(&self, api: Api, nanos: u64, n: u64) {
+        self.api(api, |counts| counts.gateway.observe(nanos, n));
     }
 
     /// A request has left for another connection of its broker.
@@ -220,11 +219,11 @@ mod tests {
     #[test]
     fn a_duration_falls_into_the_first_bucket_that_is_not_below_it() {
         let histogram = Histogram::default();
-        for micros in [10, 11, 6_000_000] {
-            histogram.observe(Duration::from_micros(micros));
+        for (micros, times) in [(10, 1), (11, 3), (6_000_000, 1)] {
+            histogram.observe(micros * 1000, times);
         }
         let counts: Vec<u64> = histogram.buckets.iter().map(Count::get).collect();
-        assert_eq!((counts[0], counts[1], counts[16]), (1, 1, 1));
-        assert_eq!(histogram.sum.get(), 6_000_021_000);
+        assert_eq!((counts[0], counts[1], counts[16]), (1, 3, 1));
+        assert_eq!(histogram.sum.get(), 6_000_043_000);
     }
 }

@@ -1,7 +1,7 @@
 //! What others can answer in the place of this connection's own broker, while that one is away or disclaims a group.
 
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use policy::fate::{self, Fate, Sent, Whom};
 use wire::Api;
@@ -13,6 +13,7 @@ use crate::beside;
 use crate::ended::Ended;
 use crate::in_flight::{Asked, Left};
 use crate::kept::{Keep, Look};
+use crate::moment::Moment;
 
 /// A node that comes back within this is not gone: others are asked in its place only after that. Also the pause between two
 /// tries.
@@ -63,7 +64,7 @@ impl Pump {
             };
             let rewritten = answer.and_then(|answer| self.rewritten(asked, answer).ok());
             let is_late = asked.left == Left::Elsewhere
-                && asked.read_at + Whom::Coordinator.patience(self.hold()) <= Instant::now();
+                && asked.read_at.after(Whom::Coordinator.patience(self.hold())) <= Moment::now();
             let answer = match rewritten {
                 Some(answer) => answer,
                 None if is_late => match self.refusal(&asked, Look::Bytes(&frame)) {

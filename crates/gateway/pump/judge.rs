@@ -1,6 +1,6 @@
 //! What becomes of the questions of a broker that is gone, and the answers in its place.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use policy::fate::{self, Fate, Sent, Whom};
 use wire::api::Api;
@@ -17,6 +17,7 @@ use crate::frames::SIZE_BYTES;
 use crate::in_flight::{Asked, Judged, Left};
 use crate::kept::{Keep, Look};
 use crate::listener::{Entry, Place};
+use crate::moment::Moment;
 
 /// How often a question is sent again that its broker may have died of.
 const REPEATS_MAX: u8 = 2;
@@ -105,7 +106,7 @@ impl Pump {
         match (hope, fate) {
             (Hope::Left, _) => true,
             (Hope::Gone, Fate::Hold { to, .. } | Fate::SendAgain { to, .. }) => {
-                to == Whom::Coordinator && asked.read_at + to.patience(self.hold()) > Instant::now()
+                to == Whom::Coordinator && asked.read_at.after(to.patience(self.hold())) > Moment::now()
             }
             (Hope::Gone, Fate::Answer(_) | Fate::Forget) => false,
         }

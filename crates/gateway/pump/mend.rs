@@ -5,7 +5,6 @@
 
 use std::rc::Rc;
 use std::task::Poll;
-use std::time::Instant;
 
 use wire::head;
 
@@ -14,6 +13,7 @@ use super::{Pump, Towards};
 use crate::ended::{Ended, Why};
 use crate::frames::SIZE_BYTES;
 use crate::in_flight::{Left, Place};
+use crate::moment::Moment;
 use crate::pool::Intake;
 use crate::stream::Stream;
 use crate::upstream;
@@ -145,7 +145,7 @@ impl Pump {
             };
             let again = self.in_flight.to_send_again();
             if reached.write_all(&again).await.is_ok() {
-                self.in_flight.sent_again(Instant::now(), |api| self.session.counts.repeated(api));
+                self.in_flight.sent_again(Moment::now(), |api| self.session.counts.repeated(api));
                 *self.broker.borrow_mut() = Some(Rc::new(reached));
                 self.mending.set(Mending::Not);
                 return Ok(());
@@ -223,7 +223,7 @@ impl Pump {
     pub(super) fn broke(&self, intake: &mut Intake, n: usize) {
         let ready = intake.ready();
         let rest = self.rest.get().min(ready.len());
-        let now = Instant::now();
+        let now = Moment::now();
         if n < rest || rest < self.rest.get() {
             // A frame whose beginning left before: what is here of it is of no use.
             if rest < self.rest.get() {

@@ -4,6 +4,7 @@ mod begin;
 mod changes;
 mod leave;
 mod limit;
+mod ordinary;
 mod reject;
 
 use std::task::Poll;
@@ -18,6 +19,7 @@ use super::Pump;
 use crate::ended::{Ended, Side, Why};
 use crate::frames::HEAD_CUT;
 use crate::limits::Admission;
+use crate::moment::Moment;
 use crate::pool::Intake;
 
 /// Where in a frame the direction stands.
@@ -42,8 +44,18 @@ enum Frame {
 
 /// The bytes of one round that may go to the broker in one write.
 struct Run {
-    /// When the round's bytes were read.
+    /// When the round's bytes were read,
     now: Instant,
+    /// in one word.
+    at: Moment,
+}
+
+impl Run {
+    /// Of bytes that were read just now.
+    fn now() -> Self {
+        let now = Instant::now();
+        Self { now, at: Moment::of(now) }
+    }
 }
 
 /// How a step over the intake ended.
@@ -63,7 +75,7 @@ impl Pump {
         let mut intake = Intake::default();
         intake.seed(&early);
         drop(early);
-        if let Err(ended) = self.be_promised(&mut intake).await {
+        if let Err(ended) = Box::pin(self.be_promised(&mut intake)).await {
             return ended;
         }
         let mut frame = Frame::Boundary;
@@ -117,7 +129,7 @@ impl Pump {
     /// Reads more from the client, unless a drain finds it between frames. Cancel-safe: a byte that was read is in
     /// the intake.
     async fn fill_from_client(&self, intake: &mut Intake, at_boundary: bool) -> Result<Filled, Ended> {
-        let (mut rest, mut paused_at) = (None, None);
+        let (mut rest, mut paused_at, mut waits) = (None, None, false);
         std::future::poll_fn(|cx| {
             if at_boundary && self.draining.get().is_some() {
                 return Poll::Ready(Ok(Filled::Drained));
@@ -129,6 +141,13 @@ impl Pump {
             }
             if let Some(since) = paused_at.take() {
                 self.session.limits.pause.has_waited(since);
+            }
+            let is_dry =
+                if waits { !self.client.has_news() } else { self.client.poll_readable(cx).is_pending() };
+            if is_dry {
+                waits = true;
+                self.is_dry(intake);
+                return Poll::Pending;
             }
             let space = intake.space();
             if space.is_empty() {
@@ -143,9 +162,8 @@ impl Pump {
                 }
                 Poll::Ready(Err(error)) => Poll::Ready(Err(Ended::client(Why::Io).because(error))),
                 Poll::Pending => {
-                    self.session.limits.pause.read_dry();
-                    intake.release_if_empty();
-                    self.in_flight.release_if_empty();
+                    waits = true;
+                    self.is_dry(intake);
                     Poll::Pending
                 }
             }
@@ -153,11 +171,17 @@ impl Pump {
         .await
     }
 
+    /// The client has sent nothing more.
+    fn is_dry(&self, intake: &mut Intake) {
+        self.session.limits.pause.read_dry();
+        intake.release_if_empty();
+        self.in_flight.release_if_empty();
+    }
+
     /// Disposes of what was read: all of it, but for an unfinished head or tail.
     async fn pass_requests(&self, intake: &mut Intake, frame: &mut Frame) -> Result<Flow, Ended> {
-        let now = Instant::now();
-        self.moved_at.set(now);
-        let mut run = Run { now };
+        let mut run = Run::now();
+        self.moved_at.set(run.at);
         loop {
             if self.cut.take() {
                 frame.swallow()?;
@@ -167,7 +191,7 @@ impl Pump {
                 Frame::Passing { .. } | Frame::Walking { .. } | Frame::Tail { .. } => frame.follow(intake)?,
                 Frame::Metering { .. } => self.listen(frame, intake, run.now)?,
                 Frame::Swallowing { .. } => self.swallow(frame, intake, run.now)?,
-                Frame::Rejecting(_) => self.reject_on(frame, intake).await?,
+                Frame::Rejecting(_) => Box::pin(self.reject_on(frame, intake)).await?,
                 Frame::Gathering { .. } => self.gather_on(intake, frame, &mut run).await?,
                 Frame::Boundary => self.at_boundary(intake, frame, &mut run).await?,
             };
@@ -192,6 +216,7 @@ impl Pump {
         if self.draining.get().is_some() {
             return Ok(Flow::Drained);
         }
+        self.pass_ordinary(intake, run);
         if intake.rest().is_empty() {
             return Ok(Flow::More);
         }
@@ -205,7 +230,7 @@ impl Pump {
             Begun::Limited => {
                 let admission = self.ask_limits(intake.rest(), run.now)?;
                 if admission != Admission::Go
-                    && let Some(flow) = self.pass_limits(admission, intake, run).await?
+                    && let Some(flow) = Box::pin(self.pass_limits(admission, intake, run)).await?
                 {
                     return Ok(flow);
                 }
@@ -242,7 +267,8 @@ impl Pump {
         }
         let gathered = std::mem::take(gathered);
         *frame = Frame::Boundary;
-        self.gathered(gathered, run.now).await?;
+        // Boxed, as all that is seldom, so that a connection does not carry the room for it.
+        Box::pin(self.gathered(gathered, run.now)).await?;
         self.session.limits.dealt_with();
         Ok(Flow::On)
     }

@@ -1,6 +1,8 @@
 //! From the broker to the client, in the order of the questions: answers are matched to what is owed, addresses
 //! become the gateway's, bytes flow on unheld.
 
+mod ordinary;
+mod timed;
 mod treat;
 
 use std::task::Poll;
@@ -10,11 +12,13 @@ use wire::api::AnswerPath;
 use wire::tail;
 use wire::walk::{Fed, Walker};
 
-use self::treat::{Begun, Timed};
+use self::timed::Timed;
+use self::treat::Begun;
 use super::Pump;
 use crate::ended::{Ended, Side, Why};
 use crate::in_flight::Asked;
 use crate::limits::Metered;
+use crate::moment::Moment;
 use crate::pool::Intake;
 
 /// An answer that ends before what the gateway has to see of it.
@@ -122,7 +126,7 @@ impl Pump {
         at_boundary: bool,
         losses: u32,
     ) -> Result<Filled, Ended> {
-        let mut holding = None;
+        let (mut holding, mut waits) = (None, false);
         std::future::poll_fn(|cx| {
             if self.losses.get() != losses {
                 return Poll::Ready(Ok(Filled::Lost));
@@ -131,7 +135,8 @@ impl Pump {
                 return Poll::Ready(Ok(Filled::Due));
             }
             if let Some(until) = self.held_until.get() {
-                let holding = holding.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until.into())));
+                let holding =
+                    holding.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until.instant().into())));
                 return holding.as_mut().poll(cx).map(|()| {
                     self.held_until.set(None);
                     Ok(Filled::Due)
@@ -143,6 +148,12 @@ impl Pump {
             // Without a broker there is nothing to wait for: one is made in this task, before this poll.
             let broker = self.broker.borrow();
             let Some(broker) = &*broker else { return Poll::Pending };
+            let is_dry = if waits { !broker.has_news() } else { broker.poll_readable(cx).is_pending() };
+            if is_dry {
+                waits = true;
+                intake.release_if_empty();
+                return Poll::Pending;
+            }
             let space = intake.space();
             if space.is_empty() {
                 return Poll::Ready(Err(
@@ -156,6 +167,7 @@ impl Pump {
                 }
                 Poll::Ready(Err(_gone)) => Poll::Ready(Ok(Filled::Bytes(0))),
                 Poll::Pending => {
+                    waits = true;
                     intake.release_if_empty();
                     Poll::Pending
                 }
@@ -172,14 +184,15 @@ impl Pump {
         timed: &mut Timed,
     ) -> Result<(), Ended> {
         let now = Instant::now();
-        self.moved_at.set(now);
-        self.heard_at.set(now);
+        let at = Moment::of(now);
+        self.moved_at.set(at);
+        self.heard_at.set(at);
         loop {
             let flow = match frame {
                 Frame::Passing { .. } | Frame::Walking { .. } | Frame::Tail { .. } => {
                     self.follow_answer(frame, intake)?
                 }
-                Frame::Gathering { .. } => self.gather_answer(intake, frame).await?,
+                Frame::Gathering { .. } => Box::pin(self.gather_answer(intake, frame)).await?,
                 Frame::Boundary => self.between_answers(intake, frame, timed, now).await?,
             };
             if flow == Flow::More {
@@ -202,11 +215,9 @@ impl Pump {
         timed: &mut Timed,
         now: Instant,
     ) -> Result<Flow, Ended> {
-        if self.in_flight.front_is_ours() {
-            self.hand_out(intake).await?;
-            if let Some(answer) = self.in_flight.pop_ours() {
-                self.to_client(&answer).await?;
-            }
+        self.pass_ordinary_answers(intake, now, timed);
+        if let Some(answer) = self.in_flight.pop_ours() {
+            Box::pin(self.put_in(intake, 0, &answer)).await?;
             return Ok(Flow::On);
         }
         if intake.rest().is_empty() || self.in_flight.front_is_elsewhere() {
@@ -218,18 +229,21 @@ impl Pump {
                 intake.pass(ahead);
                 *frame = begun;
             }
-            Begun::Elsewhere(consumed) => {
-                self.hand_out(intake).await?;
-                intake.take_out(consumed);
-            }
+            Begun::Elsewhere(consumed) => Box::pin(self.put_in(intake, consumed, &[])).await?,
             Begun::Instead { bytes, consumed, left } => {
-                self.hand_out(intake).await?;
-                intake.take_out(consumed);
-                self.to_client(&bytes).await?;
+                Box::pin(self.put_in(intake, consumed, &bytes)).await?;
                 *frame = Frame::Passing { left };
             }
         }
         Ok(Flow::On)
+    }
+
+    /// Writes what is ready, then `bytes` in the place of the next `consumed` ones. To be boxed, as all that is seldom, so that
+    /// a connection does not carry the room for it.
+    async fn put_in(&self, intake: &mut Intake, consumed: usize, bytes: &[u8]) -> Result<(), Ended> {
+        self.hand_out(intake).await?;
+        intake.take_out(consumed);
+        if bytes.is_empty() { Ok(()) } else { self.to_client(bytes).await }
     }
 
     /// Lets what is there of an answer in progress go on.

@@ -27,7 +27,7 @@ impl Pump {
             return None;
         }
         let patience = if self.is_down() { self.patience().min(DOWN) } else { allowed + self.patience() };
-        Some(asked.sent_at.max(self.heard_at.get()) + patience)
+        Some(asked.sent_at.max(self.heard_at.get()).instant() + patience)
     }
 
     /// When to look next. What is asked meanwhile wakes nobody.

@@ -87,7 +87,7 @@ impl Pump {
     /// When it leaves a broker that is drained.
     fn leaves_at(&self, now: Instant) -> Option<Instant> {
         let owed = if self.in_flight.is_empty() { Owed::Nothing } else { Owed::Something };
-        self.session.parting.at(&self.session, now, self.moved_at.get(), owed)
+        self.session.parting.at(&self.session, now, self.moved_at.get().instant(), owed)
     }
 
     /// How long no clock of this connection runs out, or the end that one has reached.
@@ -103,7 +103,7 @@ impl Pump {
             let owed = format_args!("{} answers owed", self.in_flight.len());
             return Err(Ended::gateway(Why::DrainTimeout).because(owed));
         }
-        if until(self.moved_at.get() + listener.idle_timeout) {
+        if until(self.moved_at.get().instant() + listener.idle_timeout) {
             return Err(Ended::gateway(Why::Idle));
         }
         if let (None, Some(end)) = (drain_ends, self.session.ends_at) {
@@ -116,7 +116,7 @@ impl Pump {
         until(now + listener.stall_timeout);
         for (towards, side) in [(Towards::Client, Side::Client), (Towards::Broker, Side::Broker)] {
             let stalled = self.stalled[towards as usize].get();
-            if stalled.is_some_and(|since| until(since + listener.stall_timeout)) {
+            if stalled.is_some_and(|since| until(since.instant() + listener.stall_timeout)) {
                 return Err(Ended::new(side, Why::Stalled));
             }
         }

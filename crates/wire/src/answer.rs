@@ -15,7 +15,7 @@ use crate::walk::{Fed, Walker};
 use crate::writer::Writer;
 
 pub use configs::mask_broker_configs;
-pub use plain::plain_tail;
+pub use plain::{may_be_plain, plain_tail};
 
 /// What became of an answer that was held whole.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,11 +11,13 @@ pub(crate) struct Plain<'a> {
 
 impl Plain<'_> {
     /// A topic's name or id.
+    #[inline]
     pub(crate) fn topic(&mut self, by_id: bool) -> Option<()> {
         if by_id { self.skip(16) } else { self.string() }
     }
 
     /// A string that is not null.
+    #[inline]
     pub(crate) fn string(&mut self) -> Option<()> {
         let length = if self.is_flexible {
             self.uvarint()?.checked_sub(1)?
@@ -27,16 +29,19 @@ impl Plain<'_> {
     }
 
     /// A partition's number, and its success.
+    #[inline]
     pub(crate) fn partition(&mut self) -> Option<()> {
         self.skip(4)?;
         self.success()
     }
 
+    #[inline]
     pub(crate) fn success(&mut self) -> Option<()> {
         (*self.take::<2>()? == [0; 2]).then_some(())
     }
 
     /// How many there are in an array that is not null.
+    #[inline]
     pub(crate) fn count(&mut self) -> Option<u32> {
         if self.is_flexible {
             self.uvarint()?.checked_sub(1)
@@ -46,11 +51,13 @@ impl Plain<'_> {
     }
 
     /// An empty array.
+    #[inline]
     pub(crate) fn nothing(&mut self) -> Option<()> {
         (self.count()? == 0).then_some(())
     }
 
     /// An empty array, or null.
+    #[inline]
     pub(crate) fn nothing_or_null(&mut self) -> Option<()> {
         if self.is_flexible {
             return (*self.take::<1>()?.first()? <= 1).then_some(());
@@ -59,6 +66,7 @@ impl Plain<'_> {
     }
 
     /// A string that is null.
+    #[inline]
     pub(crate) fn null(&mut self) -> Option<()> {
         if self.is_flexible {
             return (*self.take::<1>()? == [0]).then_some(());
@@ -67,6 +75,7 @@ impl Plain<'_> {
     }
 
     /// Records, or null.
+    #[inline]
     pub(crate) fn records(&mut self) -> Option<()> {
         let length = if self.is_flexible {
             self.uvarint()?.saturating_sub(1)
@@ -80,10 +89,12 @@ impl Plain<'_> {
     }
 
     /// The end of a structure that has no tags.
+    #[inline]
     pub(crate) fn no_tags(&mut self) -> Option<()> {
         if self.is_flexible { (*self.take::<1>()? == [0]).then_some(()) } else { Some(()) }
     }
 
+    #[inline]
     pub(crate) fn uvarint(&mut self) -> Option<u32> {
         let [first] = *self.take::<1>()?;
         let mut value = u32::from(first & 0x7f);
@@ -100,11 +111,13 @@ impl Plain<'_> {
         is_last.then_some(value)
     }
 
+    #[inline]
     pub(crate) fn skip(&mut self, bytes: usize) -> Option<()> {
         self.rest = self.rest.get(bytes..)?;
         Some(())
     }
 
+    #[inline]
     pub(crate) fn take<const N: usize>(&mut self) -> Option<&[u8; N]> {
         let (taken, rest) = self.rest.split_first_chunk()?;
         self.rest = rest;

@@ -8,7 +8,7 @@ mod plain;
 pub use front::{FRONT_BYTES_MAX, Front, produce_front};
 pub use group::{Named, group};
 pub use mutations::{Change, Mutation, Subject, each_mutation, mutations};
-pub use plain::plain_fetch_tail;
+pub use plain::{is_plain_consumers, plain_fetch_tail};
 
 use crate::api::{Api, RequestPath};
 use crate::error::Malformed;

@@ -5,17 +5,17 @@
 
 mod bars;
 mod certificates;
-mod counters;
+pub(crate) mod counters;
 mod instructions;
-mod measure;
+pub(crate) mod measure;
 mod memory;
 mod perf;
 mod pin;
 mod place;
-mod programs;
+pub(crate) mod programs;
 mod report;
 mod results;
-mod twins;
+pub(crate) mod twins;
 mod works;
 
 use std::net::SocketAddr;
@@ -98,7 +98,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     raise_file_limit(options.idle_connections)?;
     let packages: &[&str] = if options.no_build { &[] } else { &["portcullis-bench", "portcullis"] };
     let mut bench = Bench {
-        programs: Programs::build(packages)?,
+        programs: Programs::build(packages, "bench")?,
         leash: Leash::new(None)?,
         rounds: if options.quick { 2 } else { options.rounds },
         seconds: if options.quick { options.seconds.min(0.3) } else { options.seconds },

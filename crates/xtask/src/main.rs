@@ -5,6 +5,8 @@ mod check;
 mod kafka;
 mod provide;
 mod rolling_upgrade;
+mod soak;
+mod svg;
 mod tidy;
 
 use std::process::ExitCode;
@@ -31,6 +33,8 @@ enum Task {
     Bench(bench::Options),
     /// Upgrades a cluster under the load of every client library, without and with the gateway, and judges what they saw.
     RollingUpgrade(rolling_upgrade::Options),
+    /// Keeps the gateway under a mixed load for an hour, and judges whether memory, descriptors and latency stay flat.
+    Soak(soak::Options),
     /// Checks what style and architecture promise.
     Tidy,
 }
@@ -42,6 +46,7 @@ fn main() -> ExitCode {
         Task::Matrix(options) => check::run(&options, check::Breadth::Full),
         Task::Bench(options) => bench::run(&options),
         Task::RollingUpgrade(options) => rolling_upgrade::run(&options),
+        Task::Soak(options) => soak::run(&options),
         Task::Tidy => tidy::run(),
     };
     match ended {

@@ -6,7 +6,7 @@
 //! Everything is on loopback and bounded in count and time; all children are on leashes that end them with us.
 
 mod cast;
-mod ground;
+pub(crate) mod ground;
 mod judge;
 mod picture;
 mod play;

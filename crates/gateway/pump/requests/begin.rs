@@ -14,13 +14,17 @@ use crate::auth::{self, Reply};
 use crate::conn::Session;
 use crate::ended::{Ended, Why};
 use crate::frames::{self, HEAD_CUT, SIZE_BYTES};
-use crate::in_flight::{Asked, Left, Owed, Treatment};
+use crate::in_flight::{self, Asked, Left, Owed, Treatment};
 use crate::kept::{FRAME_BYTES_MAX, Keep};
+use crate::moment::Moment;
 use crate::pump::Pump;
 use crate::pump::mend::Answer;
 
 /// The largest request that is read whole: those the gateway answers or judges. None carries records.
 const HELD_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// The largest of those that are refused anyway.
+const REFUSED_BYTES_MAX: usize = 256 * 1024;
 
 /// The largest request of the login's APIs.
 const LOGIN_BYTES_MAX: usize = 64 * 1024;
@@ -263,7 +267,11 @@ impl Pump {
             self.note(api, prefix, Treatment::ByTable, keep, now);
             return Ok(Begun::Frame(0, Frame::Passing { left: SIZE_BYTES + size }));
         }
-        let max = if path == RequestPath::Answered { LOGIN_BYTES_MAX } else { HELD_BYTES_MAX };
+        let max = match (path, api.stance()) {
+            (RequestPath::Answered, _) => LOGIN_BYTES_MAX,
+            (_, Stance::Admin) => REFUSED_BYTES_MAX,
+            _ => HELD_BYTES_MAX,
+        };
         if size > max {
             let what = format!("{} of {size} bytes; at most {max} are read whole", api.name());
             return Err(Ended::client(Why::TooLarge).because(what));
@@ -279,7 +287,7 @@ impl Pump {
         if self.path(api, prefix) == RequestPath::Answered {
             self.count(api);
             match auth::answer(&self.session, api, prefix, frame, now).await? {
-                Reply::Answer(answer) => self.in_flight.push(Owed::ByGateway(answer)),
+                Reply::Answer(answer) => self.owe(answer)?,
                 Reply::Last(answer, Ended { side, why, .. }) => {
                     // What was asked before is answered before.
                     self.in_flight.push(Owed::ByGateway(answer));
@@ -300,15 +308,13 @@ impl Pump {
             Verdict::Answer(answer) => {
                 self.count(api);
                 self.session.counts.refused(api);
-                self.in_flight.push(Owed::ByGateway(answer));
-                return Ok(());
+                return self.owe(answer);
             }
             Verdict::Forward => {
                 if let Some(answer) = self.limit_changes(api, prefix, body).await? {
                     self.count(api);
                     self.session.counts.refused(api);
-                    self.in_flight.push(Owed::ByGateway(answer));
-                    return Ok(());
+                    return self.owe(answer);
                 }
                 Treatment::ByTable
             }
@@ -326,11 +332,22 @@ impl Pump {
         Ok(())
     }
 
+    /// Notes an answer of the gateway's own.
+    fn owe(&self, answer: Vec<u8>) -> Result<(), Ended> {
+        if answer.len() > in_flight::HELD_BYTES_MAX {
+            let what = format!("a request whose refusal has {} bytes", answer.len());
+            return Err(Ended::client(Why::TooLarge).because(what));
+        }
+        self.in_flight.push(Owed::ByGateway(answer));
+        Ok(())
+    }
+
     /// Notes that the broker owes an answer.
     fn note(&self, api: Api, prefix: RequestPrefix, treatment: Treatment, keep: Keep, now: Instant) {
         self.count(api);
-        self.session.counts.owed();
+        self.session.counts.owed(1);
         let RequestPrefix { version, correlation, .. } = prefix;
+        let now = Moment::of(now);
         self.in_flight.push(Owed::ByBroker(Asked {
             api,
             version,
@@ -347,7 +364,7 @@ impl Pump {
 
     pub(super) fn count(&self, api: Api) {
         self.bytes.requests.set(self.bytes.requests.get() + 1);
-        self.session.counts.request(api);
+        self.session.counts.requests(api, 1);
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::{Flow, Frame};
 use crate::ended::Ended;
 use crate::in_flight::Left;
+use crate::moment::Moment;
 use crate::pool::Intake;
 use crate::pump::Pump;
 use crate::pump::mend::{Waited, Wrote};
@@ -33,7 +34,7 @@ impl Pump {
                     self.rest_is_owed.set(self.is_owed.get());
                     let next = self.in_flight.next_name();
                     let end = next - u64::from(left > 0 && self.is_owed.get());
-                    self.in_flight.sent(self.first_unsent.get(), end, Instant::now());
+                    self.in_flight.sent(self.first_unsent.get(), end, Moment::now());
                     self.first_unsent.set(end);
                 }
                 Wrote::Broke(n) => self.broke(intake, n),
@@ -49,7 +50,7 @@ impl Pump {
             let Waited::Broker(broker) = self.broker().await else { continue };
             match self.to_broker(&broker, frame).await {
                 Wrote::All => {
-                    self.in_flight.sent(name, name + 1, Instant::now());
+                    self.in_flight.sent(name, name + 1, Moment::now());
                     break;
                 }
                 Wrote::Broke(n) if n == frame.len() => {

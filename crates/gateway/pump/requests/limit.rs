@@ -16,6 +16,7 @@ use super::{Flow, Frame, Run, malformed};
 use crate::ended::Ended;
 use crate::frames::SIZE_BYTES;
 use crate::limits::{self, Admission, Listening, Metered, Request};
+use crate::moment::Moment;
 use crate::pool::Intake;
 use crate::pump::Pump;
 
@@ -87,7 +88,7 @@ impl Pump {
             Admission::Unnamed(topic) => {
                 self.send_on(intake).await;
                 self.session.place.cluster.topics.until_known(topic).await;
-                run.now = Instant::now();
+                *run = Run::now();
                 return Ok(Some(Flow::On));
             }
             Admission::Go | Admission::WithSlots => {}
@@ -103,7 +104,7 @@ impl Pump {
             let since = Instant::now();
             stops.await;
             limits.pause.has_waited(since);
-            run.now = Instant::now();
+            *run = Run::now();
         }
         // What it waited for may have been a drain.
         Ok(self.draining.get().is_some().then_some(Flow::Drained))
@@ -223,12 +224,12 @@ impl Pump {
         self.send_on(intake).await;
         let unread = intake.park();
         // Nothing moves until then, and that is not idleness.
-        self.moved_at.set(until);
+        self.moved_at.set(Moment::of(until));
         let (limits, since) = (&self.session.limits, Instant::now());
         limits.hold(until, || self.draining.get().is_some()).await;
         limits.pause.has_waited(since);
         intake.seed(&unread);
-        run.now = Instant::now();
+        *run = Run::now();
         Ok(())
     }
 }

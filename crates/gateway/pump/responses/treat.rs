@@ -10,11 +10,13 @@ use wire::throttle;
 use wire::walk::{Fed, Walker};
 use wire::{Book, NodeId};
 
+use super::timed::Timed;
 use super::{FRONT_CUT, Frame, bad};
 use crate::ended::{Ended, Why};
 use crate::frames::SIZE_BYTES;
 use crate::in_flight::{Asked, Treatment};
 use crate::limits::Metered;
+use crate::moment::Moment;
 use crate::pool::BUFFER_BYTES;
 use crate::pump::Pump;
 
@@ -26,9 +28,6 @@ const GATHERED_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// How long after its records left a producer is told, at the earliest, that another broker leads their partition.
 const MISLED_AFTER: Duration = Duration::from_millis(200);
-
-/// Answers whose times are kept until their bytes are written; further ones count without that last write.
-const TIMED_MAX: usize = 32;
 
 /// What the bytes at a boundary allow.
 pub(super) enum Begun {
@@ -50,10 +49,6 @@ enum Endpoints {
     /// It has to be looked at.
     Perhaps,
 }
-
-/// Answers that are on their way out, with what the gateway has spent on them so far.
-#[derive(Default)]
-pub(super) struct Timed(Vec<(Api, Duration)>);
 
 impl Pump {
     /// Matches an answer's head to what is owed and decides how it travels.
@@ -95,9 +90,9 @@ impl Pump {
             if top_error(asked.api, asked.version, &frame[..there]).is_some_and(|error| error != NONE) {
                 self.session.counts.failed(asked.api);
             }
-            let since = now.saturating_duration_since(asked.sent_at);
-            self.session.counts.answered(asked.api, since);
-            timed.note(self, asked.api, asked.sent_at.saturating_duration_since(asked.read_at));
+            let after = self.heard_at.get().nanos_since(asked.sent_at);
+            self.session.counts.answered(asked.api, after, 1);
+            timed.note(self, asked.api, asked.sent_at.nanos_since(asked.read_at));
         }
         Ok(begun)
     }
@@ -189,7 +184,7 @@ impl Pump {
     }
 
     /// Whether limits want to hear what is in this answer.
-    fn meters(&self, asked: Asked) -> bool {
+    pub(super) fn meters(&self, asked: Asked) -> bool {
         let session = &self.session;
         session.limits.listen()
             && asked.api.brings_records()
@@ -242,8 +237,8 @@ impl Pump {
     /// Whether an answer comes too early: told at once that another broker leads, some producers ask three times while the
     /// cluster is still agreeing on who, and then give up.
     fn holds_back(&self, asked: &Asked) -> bool {
-        let due = asked.sent_at + MISLED_AFTER;
-        let is_early = due > Instant::now();
+        let due = asked.sent_at.after(MISLED_AFTER);
+        let is_early = due > Moment::now();
         if is_early {
             self.held_until.set(Some(due));
         }
@@ -293,27 +288,6 @@ impl Pump {
         }
         self.session.missed(&left_out);
         Ok(())
-    }
-}
-
-impl Timed {
-    fn note(&mut self, pump: &Pump, api: Api, before: Duration) {
-        if self.0.len() < TIMED_MAX {
-            self.0.push((api, before));
-        } else {
-            pump.session.counts.spent(api, before);
-        }
-    }
-
-    /// Counts what the gateway spent on the answers whose bytes are written now.
-    pub(super) fn settle(&mut self, pump: &Pump, read_at: Instant) {
-        if self.0.is_empty() {
-            return;
-        }
-        let writing = read_at.elapsed();
-        for (api, before) in self.0.drain(..) {
-            pump.session.counts.spent(api, before + writing);
-        }
     }
 }
 

@@ -21,6 +21,11 @@ pub fn plain_tail(api: Api, version: i16, frame: &[u8]) -> Option<usize> {
     frame.len().checked_sub(plain.rest.len())
 }
 
+/// Whether [`plain_tail`] may say anything of answers of this API.
+pub fn may_be_plain(api: Api) -> bool {
+    matches!(api, Api::Produce | Api::Fetch)
+}
+
 fn produce(plain: &mut Plain<'_>, version: i16) -> Option<()> {
     plain.no_tags()?;
     // Base offset; time of append, start of the log.

@@ -82,6 +82,16 @@ impl Echo {
         !matches!(self.held, Held::Cut)
     }
 
+    /// Bytes of memory that it takes.
+    pub fn bytes(&self) -> usize {
+        let Held::Lists(lists) = &self.held else { return size_of::<Echo>() };
+        let Lists { keys, topics, partitions } = &**lists;
+        let entries = topics.capacity().saturating_mul(size_of::<Entry>());
+        let numbers = partitions.capacity().saturating_mul(size_of::<i32>());
+        let lists = keys.capacity().saturating_add(entries).saturating_add(numbers);
+        lists.saturating_add(size_of::<Echo>()).saturating_add(size_of::<Lists>())
+    }
+
     /// The topics, in the request's order.
     pub fn topics(&self) -> impl ExactSizeIterator<Item = Echoed<'_>> {
         let (few, lists) = match &self.held {

@@ -1,7 +1,17 @@
 //! Ordinary Fetch requests, in which a replica could hide only in the tail.
 
-use crate::api::Api;
+use super::CONSUMER;
+use crate::api::{Api, RequestPath};
 use crate::plain::Plain;
+
+/// Whether the whole body of a Fetch request is plainly a consumer's. `false` says nothing.
+pub fn is_plain_consumers(version: i16, body: &[u8]) -> bool {
+    if Api::Fetch.request_path(version) == RequestPath::Replica {
+        return body.first_chunk() == Some(&CONSUMER.to_be_bytes());
+    }
+    let tail = plain_fetch_tail(version, body).and_then(|at| body.get(at..));
+    tail == Some(&[0])
+}
 
 /// Where the tail of the whole body of a Fetch request begins (15 or later), if there are no tags before it. `None` says nothing: a
 /// [`Walker`](crate::walk::Walker) tells what there is.

@@ -37,6 +37,21 @@ pub(crate) fn forget_rss_max(pid: u32) -> Result<()> {
     fs::write(format!("/proc/{pid}/clear_refs"), "5").context("cannot reset VmHWM")
 }
 
+/// Open file descriptors.
+pub(crate) fn files(pid: u32) -> Result<u32> {
+    entries(pid, "fd")
+}
+
+/// Threads.
+pub(crate) fn threads(pid: u32) -> Result<u32> {
+    entries(pid, "task")
+}
+
+fn entries(pid: u32, of: &str) -> Result<u32> {
+    let count = fs::read_dir(format!("/proc/{pid}/{of}")).context("the process is gone")?.count();
+    Ok(u32::try_from(count)?)
+}
+
 fn status(pid: u32, key: &str) -> Result<u64> {
     let text = fs::read_to_string(format!("/proc/{pid}/status")).context("the process is gone")?;
     status_kib(&text, key).with_context(|| format!("no {key} in /proc/PID/status"))

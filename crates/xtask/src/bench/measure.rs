@@ -31,28 +31,36 @@ pub(crate) struct Sample {
     pub(crate) instructions_per_request: Option<f64>,
 }
 
-/// The line that a load prints at its end.
-#[derive(Deserialize)]
+/// The line that a load prints at its end, or of an interval.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Outcome {
-    requests: u64,
-    bytes: u64,
-    seconds: f64,
-    p50_us: f64,
-    p99_us: f64,
-    errors: u64,
+    pub(crate) requests: u64,
+    pub(crate) bytes: u64,
+    pub(crate) seconds: f64,
+    pub(crate) p50_us: f64,
+    pub(crate) p99_us: f64,
+    pub(crate) errors: u64,
 }
 
 impl Outcome {
-    /// An error where something failed.
+    /// An error where something failed, or nothing was done.
     pub(crate) fn is_whole(&self) -> Result<()> {
-        ensure!(self.errors == 0 && self.requests > 0, "{} failed connections", self.errors);
+        ensure!(self.errors == 0, "{} failed connections", self.errors);
+        ensure!(self.requests > 0, "it did nothing");
         Ok(())
     }
 }
 
+/// What a load says when its connections are open.
 #[derive(Deserialize)]
-struct Ready {
-    ready: bool,
+pub(crate) struct Ready {
+    pub(crate) ready: bool,
+}
+
+/// What idle connections say: how many are open.
+#[derive(Deserialize)]
+pub(crate) struct Open {
+    pub(crate) open: u32,
 }
 
 /// The load in this mode, through this entrance.

@@ -4,11 +4,10 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use serde::Deserialize;
 use testkit::leash::Leash;
 
 use super::counters;
-use super::measure::{Outcome, begin, load};
+use super::measure::{Open, Outcome, begin, load};
 use super::programs::{Programs, Running};
 use super::twins::{Entry, Security, Way};
 
@@ -18,11 +17,6 @@ const FRAMES_QUICK: u32 = 60;
 const FRAMES_SLOW: u32 = 40;
 /// Time for what is freed late, and for accepts still under way, before memory is read.
 const SETTLE: Duration = Duration::from_millis(300);
-
-#[derive(Deserialize)]
-struct Open {
-    open: u32,
-}
 
 /// Memory that each of `connections` idle ones costs, KiB.
 pub(crate) fn idle(

@@ -25,10 +25,11 @@ pub(crate) struct Programs {
 }
 
 impl Programs {
-    /// Builds these packages of ours and looks for what is not.
-    pub(crate) fn build(packages: &[&str]) -> Result<Programs> {
+    /// Builds these packages of ours and looks for what is not. The directory of this name below `target` takes what they
+    /// are given and what they leave: a bench and a soak do not take each other's certificates.
+    pub(crate) fn build(packages: &[&str], output: &str) -> Result<Programs> {
         packages.iter().try_for_each(|package| cargo_build(package))?;
-        let output = place::target().join("bench");
+        let output = place::target().join(output);
         std::fs::create_dir_all(&output)?;
         let haproxy = ["/usr/sbin/haproxy", "/usr/local/sbin/haproxy", "/usr/bin/haproxy"];
         let haproxy = haproxy.iter().map(PathBuf::from).find(|path| path.exists());

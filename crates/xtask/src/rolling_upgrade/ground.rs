@@ -97,15 +97,7 @@ impl Ground {
 
     /// The connections of clients that the gateway saw ending so far.
     pub(crate) fn connections_ended(&self) -> Result<Ends> {
-        let mut ends = Ends::new();
-        let Some(gateway) = &self.gateway else { return Ok(ends) };
-        for line in gateway.metrics()?.lines() {
-            let Some(labels) = line.strip_prefix("portcullis_connections_ended_total{") else { continue };
-            let (labels, count) = labels.split_once("} ").context("a series without a value")?;
-            let end = (label(labels, "side"), label(labels, "reason"));
-            *ends.entry(end).or_default() += count.parse::<u64>()?;
-        }
-        Ok(ends)
+        self.gateway.as_ref().map_or(Ok(Ends::new()), |gateway| ends(&gateway.metrics()?))
     }
 
     /// Copies the logs of brokers and gateway to where the journals are; what they lie in goes away.
@@ -131,6 +123,18 @@ fn gateway(cluster: &KafkaCluster, profile: Profile) -> Result<Gateway> {
     config.add_cluster("main", cluster.bootstrap(), BTreeMap::new()).more.clear();
     let config = config.with_users(&[THROUGH]).with_broker_login(GATEWAY.0, GATEWAY.1);
     Gateway::start(binary, &config)
+}
+
+/// How clients' connections ended, by the text of `/metrics`.
+pub(crate) fn ends(metrics: &str) -> Result<Ends> {
+    let mut ends = Ends::new();
+    for line in metrics.lines() {
+        let Some(labels) = line.strip_prefix("portcullis_connections_ended_total{") else { continue };
+        let (labels, count) = labels.split_once("} ").context("a series without a value")?;
+        let end = (label(labels, "side"), label(labels, "reason"));
+        *ends.entry(end).or_default() += count.parse::<u64>()?;
+    }
+    Ok(ends)
 }
 
 fn label(labels: &str, name: &str) -> String {

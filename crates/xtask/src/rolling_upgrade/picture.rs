@@ -11,8 +11,8 @@ use testkit::steady::{Entry, Fared, Journal, Verdict};
 use super::ground::Way;
 use super::judge::Outcome;
 use super::play::{Play, Step};
+use crate::svg::{self, to_f64};
 
-const WIDTH: f64 = 860.0;
 /// Where time begins and ends.
 const LEFT: f64 = 64.0;
 const RIGHT: f64 = 846.0;
@@ -31,18 +31,10 @@ const GRID: [(f64, &str); 5] =
     [(1.0, "1 ms"), (10.0, "10 ms"), (100.0, "100 ms"), (1e3, "1 s"), (1e4, "10 s")];
 const LATENCY_MS_MAX: f64 = 3e4;
 
-/// What a page in the dark changes is in here.
-const STYLE: &str = "\
-.paper{fill:#fff}.ink{fill:#1f2a3a}.faint{fill:#5b6675}.line{stroke:#5b6675;stroke-opacity:.35}\
-.band{fill:#5b6675;fill-opacity:.13}.latency{fill:none;stroke:#b3541e;stroke-width:1.5}\
-.rate{fill:#3b7a57;fill-opacity:.75}.failed{stroke:#c0182b;stroke-width:1.5}\
-@media(prefers-color-scheme:dark){.paper{fill:#0d1117}.ink{fill:#e6e9ee}.faint{fill:#9aa5b4}\
-.line{stroke:#9aa5b4}.band{fill:#9aa5b4}.latency{stroke:#f0a35e}.rate{fill:#6fbf8f}.failed{stroke:#ff7b86}}";
-
 /// Draws how the first producer fared in each outcome.
 pub(crate) fn draw(outcomes: &[Outcome], play: Play, rate: u32, path: &Path) -> Result<()> {
     let panels = outcomes.iter().map(Panel::of).collect::<Option<Vec<_>>>().context("nothing to draw")?;
-    std::fs::write(path, svg(&panels, play.title(), rate))
+    std::fs::write(path, drawn(&panels, play.title(), rate))
         .with_context(|| format!("cannot write {}", path.display()))
 }
 
@@ -97,26 +89,20 @@ fn bins(journal: &Journal, begun_us: u64, ended_us: u64) -> Vec<Bin> {
     bins
 }
 
-fn svg(panels: &[Panel<'_>], what: &str, rate: u32) -> String {
+fn drawn(panels: &[Panel<'_>], what: &str, rate: u32) -> String {
     let longest = panels.iter().map(|panel| panel.bins.len()).max().unwrap_or(1).max(1);
     let height = TOP + PANEL * f64::from(u32::try_from(panels.len()).unwrap_or(1)) - 8.0;
     let client = panels.first().map_or("", |panel| panel.client.as_str());
     let title = format!("{what}, as a producer sees it");
     let subtitle =
         format!("{client}, acks=all, {rate} records per second; the longest of each half a second");
-    let mut out = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" \
-         font-family=\"Helvetica, Arial, sans-serif\" font-size=\"12\">\n<title>{title}</title>\n\
-         <style>{STYLE}</style>\n<rect class=\"paper\" width=\"{WIDTH}\" height=\"{height}\"/>\n\
-         <text class=\"ink\" x=\"14\" y=\"24\" font-size=\"15\" font-weight=\"bold\">{title}</text>\n\
-         <text class=\"faint\" x=\"14\" y=\"42\">{subtitle}</text>\n"
-    );
+    let mut out = svg::begin(height, &title, &subtitle);
     let mut top = TOP;
     for panel in panels {
         Drawing { out: &mut out, panel, top, longest, rate }.draw();
         top += PANEL;
     }
-    out + "</svg>\n"
+    out + svg::END
 }
 
 /// A panel on its way to the picture.
@@ -251,14 +237,10 @@ impl Drawing<'_> {
     }
 }
 
-fn to_f64(count: usize) -> f64 {
-    f64::from(u32::try_from(count).unwrap_or(u32::MAX))
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::{Journal, Panel, Play, Step, Way, bins, svg};
+    use super::{Journal, Panel, Play, Step, Way, bins, drawn};
 
     #[test]
     fn latency_is_drawn_where_a_record_was_sent_and_throughput_where_it_was_acknowledged() {
@@ -272,7 +254,7 @@ mod tests {
         let steps = [Step { title: "broker 1".to_owned(), begun_us: 2_000_000, ended_us: 3_000_000 }];
         let panel =
             Panel { way: Way::Direct, client: "java".to_owned(), steps: &steps, begun_us: 1_000_000, bins };
-        let drawn = svg(&[panel], Play::Upgrade.title(), 2);
+        let drawn = drawn(&[panel], Play::Upgrade.title(), 2);
         assert!(drawn.contains("prefers-color-scheme") && drawn.contains(">broker 1</text>"), "{drawn}");
         assert_eq!(drawn.matches("class=\"failed\"").count(), 1, "{drawn}");
     }

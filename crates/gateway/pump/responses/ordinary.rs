@@ -1,0 +1,91 @@
+//! Ordinary answers: whole ones to Produce and Fetch that tell no error and no address. Nearly all are of that kind, so those to
+//! one API and version that stand in a row pass in one go. Whatever is out of the ordinary is left to [`Pump::begin_answer`],
+//! which would let these pass as well.
+
+use std::time::Instant;
+
+use wire::answer;
+use wire::api::AnswerPath;
+use wire::tail;
+
+use super::timed::{Answered, Timed};
+use crate::frames::SIZE_BYTES;
+use crate::in_flight::{Asked, Left, Treatment};
+use crate::limits::Allowance;
+use crate::pool::Intake;
+use crate::pump::Pump;
+
+/// Answers that stand in a row.
+struct Row {
+    /// The first question.
+    first: Asked,
+    /// Whether addresses may be in their tails.
+    is_tailed: bool,
+    /// What limits let go at once.
+    allowance: Allowance,
+}
+
+impl Pump {
+    /// Lets the ordinary answers go on that stand first.
+    pub(super) fn pass_ordinary_answers(&self, intake: &mut Intake, now: Instant, timed: &mut Timed) {
+        let unread = intake.rest();
+        if unread.len() < SIZE_BYTES {
+            return;
+        }
+        let Some(mut row) = self.in_flight.front_asked().and_then(|first| self.answers_row(first, now))
+        else {
+            return;
+        };
+        let api = row.first.api;
+        let (at, counts) = (self.heard_at.get(), &self.session.counts);
+        let mut answered = Answered::default();
+        let mut bytes = 0;
+        self.in_flight.pop_while(|asked| {
+            let Some(size) = unread.get(bytes..).and_then(|unread| row.next(asked, unread)) else {
+                return false;
+            };
+            bytes += size;
+            answered.note(counts, api, at.nanos_since(asked.sent_at));
+            timed.note(self, api, asked.sent_at.nanos_since(asked.read_at));
+            true
+        });
+        answered.tell(counts);
+        self.session.limits.pass_row_back(api, bytes as u64);
+        intake.pass(bytes);
+    }
+
+    /// What is the same for a row of answers that begins with this one, if one may.
+    fn answers_row(&self, first: Asked, now: Instant) -> Option<Row> {
+        if !answer::may_be_plain(first.api) || self.meters(first) {
+            return None;
+        }
+        let allowance = self.session.limits.allowance_back(first.api, now)?;
+        let is_tailed = first.api.answer_path(first.version) == AnswerPath::Tailed;
+        Some(Row { first, is_tailed, allowance })
+    }
+}
+
+impl Row {
+    /// Bytes of the answer to `asked` that stands first, with its size, if it belongs to the row.
+    #[inline]
+    fn next(&mut self, asked: &Asked, unread: &[u8]) -> Option<usize> {
+        let (size, behind) = unread.split_first_chunk::<SIZE_BYTES>()?;
+        let frame = behind.get(..usize::try_from(i32::from_be_bytes(*size)).ok()?)?;
+        let Asked { api, version, correlation, treatment, slotted, left, .. } = *asked;
+        let is_to_it = frame.first_chunk() == Some(&correlation.0.to_be_bytes());
+        if !is_to_it
+            || (api, version) != (self.first.api, self.first.version)
+            || slotted
+            || treatment != Treatment::ByTable
+            || left == Left::Elsewhere
+        {
+            return None;
+        }
+        let tail = frame.get(answer::plain_tail(api, version, frame)?..)?;
+        if self.is_tailed && !tail::is_empty(api, tail) {
+            return None;
+        }
+        let bytes = SIZE_BYTES + frame.len();
+        self.allowance.covers(bytes).then_some(bytes)
+    }
+}
