@@ -1,11 +1,13 @@
 //! What the sink answers. Layouts after Kafka's own schemas.
 
+mod metadata;
+
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::ask::{
-    API_VERSIONS, FETCH, METADATA, PRODUCE, SASL_AUTHENTICATE, SASL_HANDSHAKE, TOPIC, TOPIC_ID,
-};
+use crate::ask::{API_VERSIONS, FETCH, METADATA, PRODUCE, SASL_AUTHENTICATE, SASL_HANDSHAKE, TOPIC};
 use crate::bytes::{Put, Take, seal};
+
+pub use metadata::Cluster;
 
 /// Enough of a request's beginning to answer it.
 pub const HEAD_BYTES: usize = 2048;
@@ -21,15 +23,6 @@ const SPOKEN: [(i16, i16, i16); 6] = [
 ];
 
 const UNSUPPORTED_VERSION: i16 = 35;
-
-/// The cluster that the sink pretends to be.
-#[derive(Clone, Debug)]
-pub struct Cluster {
-    /// Loopback ports of the nodes 1, 2 and so on.
-    pub ports: Vec<u16>,
-    /// Partitions of the one topic.
-    pub partitions: i32,
-}
 
 /// What to send back.
 #[derive(Debug, PartialEq, Eq)]
@@ -73,7 +66,7 @@ pub fn answer(cluster: &Cluster, size: usize, head: &[u8], out: &mut Vec<u8>) ->
             Answer::Records { records_bytes, tail: 3 }
         }
         METADATA => {
-            put_metadata(out, cluster, version, names_topics(take, version)?);
+            metadata::put(out, cluster, version, metadata::asked(take, version)?)?;
             Answer::Whole
         }
         SASL_HANDSHAKE => {
@@ -187,81 +180,6 @@ fn put_fetch(out: &mut Vec<u8>, version: i16, records_bytes: usize) {
     out.put_uvarint(0);
     out.put_i32(-1);
     out.put_count(records_bytes, true);
-}
-
-/// Whether a Metadata request asks for topics: null means all, and so does the empty array of version 0.
-fn names_topics(mut take: Take<'_>, version: i16) -> Result<bool> {
-    let flexible = version >= 9;
-    take.tags(flexible)?;
-    Ok(match take.count(flexible)? {
-        None => true,
-        Some(count) => count > 0 || version == 0,
-    })
-}
-
-fn put_metadata(out: &mut Vec<u8>, cluster: &Cluster, version: i16, topics: bool) {
-    let flexible = version >= 9;
-    out.put_tags(flexible);
-    if version >= 3 {
-        out.put_i32(0);
-    }
-    out.put_count(cluster.ports.len(), flexible);
-    for (node, port) in (1..).zip(&cluster.ports) {
-        out.put_i32(node);
-        out.put_string("127.0.0.1", flexible);
-        out.put_i32(i32::from(*port));
-        if version >= 1 {
-            out.put_null_string(flexible);
-        }
-        out.put_tags(flexible);
-    }
-    if version >= 2 {
-        out.put_string("AAAAAAAAAAAAAAAAAAbench", flexible);
-    }
-    if version >= 1 {
-        out.put_i32(1);
-    }
-    out.put_count(usize::from(topics), flexible);
-    if topics {
-        put_metadata_topic(out, cluster, version);
-    }
-    if (8..=10).contains(&version) {
-        out.put_i32(i32::MIN);
-    }
-    out.put_tags(flexible);
-}
-
-fn put_metadata_topic(out: &mut Vec<u8>, cluster: &Cluster, version: i16) {
-    let flexible = version >= 9;
-    out.put_i16(0);
-    out.put_string(TOPIC, flexible);
-    if version >= 10 {
-        out.extend_from_slice(&TOPIC_ID);
-    }
-    if version >= 1 {
-        out.put_i8(0);
-    }
-    out.put_count(usize::try_from(cluster.partitions).unwrap_or(0), flexible);
-    let nodes = (1_i32..).zip(&cluster.ports).map(|(node, _)| node).cycle();
-    for (partition, leader) in (0..cluster.partitions).zip(nodes) {
-        out.put_i16(0);
-        out.put_i32(partition);
-        out.put_i32(leader);
-        if version >= 7 {
-            out.put_i32(0);
-        }
-        for replicas in [1, 1, 0].into_iter().take(if version >= 5 { 3 } else { 2 }) {
-            out.put_count(replicas, flexible);
-            if replicas == 1 {
-                out.put_i32(leader);
-            }
-        }
-        out.put_tags(flexible);
-    }
-    if version >= 8 {
-        out.put_i32(i32::MIN);
-    }
-    out.put_tags(flexible);
 }
 
 fn put_authenticated(out: &mut Vec<u8>, version: i16) {

@@ -17,25 +17,34 @@ pub const API_VERSIONS: i16 = 18;
 /// Key of `SaslAuthenticate`.
 pub const SASL_AUTHENTICATE: i16 = 36;
 
-/// The one topic that there is.
+/// The one topic that has records.
 pub const TOPIC: &str = "bench";
+/// A topic that only Metadata knows, with [`LARGE_PARTITIONS`].
+pub const LARGE_TOPIC: &str = "bench-large";
+/// How many they are.
+pub const LARGE_PARTITIONS: i32 = 10_000;
 /// Its id.
 pub const TOPIC_ID: [u8; 16] = *b"portcullis-bench";
 
 /// Enough of an answer's beginning to judge it.
 pub const HEAD_BYTES: usize = 256;
 
+/// A partition in Metadata 12 without a replica.
+const PARTITION_BYTES_MIN: usize = 18;
 const CLIENT_ID: &str = "bench-load";
 const API_VERSIONS_VERSION: i16 = 4;
-const METADATA_VERSION: i16 = 12;
+/// The version of Metadata that is asked.
+pub const METADATA_VERSION: i16 = 12;
 
-/// Which of the two streaming requests.
+/// Which request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stream {
     /// Records towards the broker.
     Produce,
     /// Records from the broker.
     Fetch,
+    /// Where the partitions of the large topic are.
+    Metadata,
 }
 
 /// The same request again and again.
@@ -43,9 +52,9 @@ pub enum Stream {
 pub struct Work {
     /// Its direction.
     pub stream: Stream,
-    /// Produce 9 to 12, Fetch 12 to 17.
+    /// Produce 9 to 12, Fetch 12 to 17, Metadata 12.
     pub version: i16,
-    /// Bytes of records in each request or answer.
+    /// Bytes of records in each request or answer; of Metadata none.
     pub payload_bytes: usize,
 }
 
@@ -54,6 +63,7 @@ impl Work {
         match self.stream {
             Stream::Produce => PRODUCE,
             Stream::Fetch => FETCH,
+            Stream::Metadata => METADATA,
         }
     }
 }
@@ -97,6 +107,15 @@ pub fn question(work: Work) -> Result<Question> {
         Stream::Fetch => {
             ensure!((12..=17).contains(&work.version), "Fetch {} is not spoken here", work.version);
             put_fetch(&mut head, work)?;
+            (0, Vec::new())
+        }
+        Stream::Metadata => {
+            ensure!(work.version == METADATA_VERSION, "Metadata {} is not spoken here", work.version);
+            head.put_count(1, true);
+            head.extend_from_slice(&[0; 16]);
+            head.put_string(LARGE_TOPIC, true);
+            head.put_tags(true);
+            put_metadata_end(&mut head);
             (0, Vec::new())
         }
     };
@@ -186,10 +205,15 @@ pub fn sasl_authenticate(correlation: i32, user: &str, password: &str) -> Vec<u8
 pub fn metadata(correlation: i32) -> Vec<u8> {
     let mut frame = begin(METADATA, METADATA_VERSION, correlation, true);
     frame.put_uvarint(0);
+    put_metadata_end(&mut frame);
+    sealed(frame)
+}
+
+/// No topic is made, and nobody asks what is allowed.
+fn put_metadata_end(frame: &mut Vec<u8>) {
     frame.put_i8(0);
     frame.put_i8(0);
     frame.put_tags(true);
-    sealed(frame)
 }
 
 fn answer_begin(head: &[u8], correlation: i32, flexible: bool) -> Result<Take<'_>> {
@@ -240,16 +264,48 @@ pub fn judge_metadata(frame: &[u8], correlation: i32) -> Result<i32> {
 /// Judges the answer to `question` by its size and its first `HEAD_BYTES` bytes: no error, and in a Fetch as many
 /// bytes of records as were asked for, ending where the frame does but for tags.
 pub fn judge(work: Work, size: usize, head: &[u8], correlation: i32) -> Result<()> {
-    let mut take = answer_begin(head, correlation, true)?;
-    if work.stream == Stream::Produce {
-        ensure!(take.count(true)? == Some(1), "not one topic");
-        take.string(true)?;
-        ensure!(take.count(true)? == Some(1), "not one partition");
-        take.i32()?;
-        let error = take.i16()?;
-        ensure!(error == 0, "Produce is answered with error {error}");
-        return Ok(());
+    let take = answer_begin(head, correlation, true)?;
+    match work.stream {
+        Stream::Produce => judge_produce(take),
+        Stream::Fetch => judge_fetch(work, size, take),
+        Stream::Metadata => judge_partitions(size, take),
     }
+}
+
+fn judge_produce(mut take: Take<'_>) -> Result<()> {
+    ensure!(take.count(true)? == Some(1), "not one topic");
+    take.string(true)?;
+    ensure!(take.count(true)? == Some(1), "not one partition");
+    take.i32()?;
+    let error = take.i16()?;
+    ensure!(error == 0, "Produce is answered with error {error}");
+    Ok(())
+}
+
+fn judge_partitions(size: usize, mut take: Take<'_>) -> Result<()> {
+    take.i32()?;
+    for _ in 0..take.count(true)?.context("no array of brokers")? {
+        take.i32()?;
+        take.string(true)?;
+        take.i32()?;
+        take.string(true)?;
+        take.tags(true)?;
+    }
+    take.string(true)?;
+    take.i32()?;
+    ensure!(take.count(true)? == Some(1), "not one topic");
+    let error = take.i16()?;
+    ensure!(error == 0, "the topic is answered with error {error}");
+    take.string(true)?;
+    take.bytes(16)?;
+    take.i8()?;
+    let partitions = take.count(true)?.context("no array of partitions")?;
+    ensure!(partitions == usize::try_from(LARGE_PARTITIONS)?, "{partitions} partitions");
+    ensure!(size > partitions * PARTITION_BYTES_MIN, "{partitions} partitions in {size} bytes");
+    Ok(())
+}
+
+fn judge_fetch(work: Work, size: usize, mut take: Take<'_>) -> Result<()> {
     take.i32()?;
     let error = take.i16()?;
     ensure!(error == 0, "Fetch is answered with error {error}");

@@ -16,7 +16,7 @@ use crate::pace::{Interval, Pace};
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
     /// Loops side by side.
-    pub connections: u32,
+    pub connections: usize,
     /// At most so many visits in all,
     pub visits: u64,
     /// and no new ones after this time.
@@ -32,13 +32,13 @@ pub fn run(door: &Door, plan: Plan, cues: Cues) -> Result<Outcome> {
     cues.ready()?;
     let begin = Instant::now();
     let next = AtomicU64::new(0);
-    let interval = Interval::new(pace, 0)?;
+    let interval = Interval::new(pace)?;
     let mut all = latencies()?;
     let mut errors = 0;
     thread::scope(|scope| -> Result<()> {
         let (running, ended) = mpsc::channel();
         let (next, interval) = (&next, &interval);
-        let visit = move |number: u32| -> Result<(Latencies, u64)> {
+        let visit = move |number: usize| -> Result<(Latencies, u64)> {
             let mut latencies = latencies()?;
             let mut beats = pace.beats(number, connections, 1)?;
             while begin.elapsed() < duration && next.fetch_add(1, Ordering::Relaxed) < visits {
@@ -54,7 +54,7 @@ pub fn run(door: &Door, plan: Plan, cues: Cues) -> Result<Outcome> {
                 }
                 let latency = sent.elapsed();
                 record(&mut latencies, latency);
-                interval.record(latency);
+                interval.record(latency, 0);
             }
             Ok((latencies, 0))
         };

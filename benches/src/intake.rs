@@ -1,35 +1,33 @@
 //! Blocking reads of frames: their heads are seen, their record bytes dropped without being copied.
 
 use std::io::{self, ErrorKind, Read};
-use std::net::TcpStream;
 
-use rustix::net::{RecvFlags, recv};
+use crate::line::Line;
 
 const BUFFER_BYTES: usize = 64 * 1024;
 const DROPPED_AT_ONCE_BYTES: usize = 1024 * 1024;
 
-/// The reading side of a connection.
+/// A connection and what was read of it.
 #[derive(Debug)]
-pub struct Intake<'a> {
-    stream: &'a TcpStream,
+pub struct Intake {
+    line: Line,
     buffer: Vec<u8>,
     begin: usize,
     end: usize,
-    /// Never written to: the kernel drops bytes in place of copying them here (`MSG_TRUNC` of tcp(7)), so that
-    /// the pages behind it are never touched.
+    /// Where dropped bytes go.
     hole: Vec<u8>,
 }
 
-impl<'a> Intake<'a> {
-    /// Reads from `stream` and from nowhere else.
-    pub fn new(stream: &'a TcpStream) -> Intake<'a> {
+impl Intake {
+    /// Of a connection of which nothing was read yet.
+    pub fn new(line: Line) -> Intake {
         let buffer = vec![0; BUFFER_BYTES];
-        Intake { stream, buffer, begin: 0, end: 0, hole: Vec::new() }
+        Intake { line, buffer, begin: 0, end: 0, hole: Vec::new() }
     }
 
     /// The connection itself, for writing.
-    pub fn stream(&self) -> &'a TcpStream {
-        self.stream
+    pub fn line(&mut self) -> &mut Line {
+        &mut self.line
     }
 
     fn held(&self) -> &[u8] {
@@ -63,21 +61,22 @@ impl<'a> Intake<'a> {
 
     /// Drops the frame whose size `frame` told.
     pub fn drop_frame(&mut self, size: usize) -> io::Result<()> {
-        let whole = size + 4;
-        let held = (self.end - self.begin).min(whole);
+        self.drop_bytes(size + 4)
+    }
+
+    /// Drops the next `count` bytes.
+    pub fn drop_bytes(&mut self, count: usize) -> io::Result<()> {
+        let held = (self.end - self.begin).min(count);
         self.begin += held;
-        let mut rest = whole - held;
+        let mut rest = count - held;
         if rest > 0 && self.hole.is_empty() {
             self.hole = vec![0; DROPPED_AT_ONCE_BYTES];
         }
         while rest > 0 {
             let limit = rest.min(self.hole.len());
-            let hole = self.hole.get_mut(..limit).unwrap_or_default();
-            match recv(self.stream, hole, RecvFlags::TRUNC | RecvFlags::WAITALL) {
-                Ok((_, 0)) => return Err(ErrorKind::UnexpectedEof.into()),
-                Ok((_, dropped)) => rest -= dropped.min(rest),
-                Err(error) if error == rustix::io::Errno::INTR => {}
-                Err(error) => return Err(error.into()),
+            match self.line.drop_up_to(self.hole.get_mut(..limit).unwrap_or_default())? {
+                0 => return Err(ErrorKind::UnexpectedEof.into()),
+                dropped => rest -= dropped,
             }
         }
         Ok(())
@@ -92,8 +91,7 @@ impl<'a> Intake<'a> {
                 self.buffer.copy_within(self.begin..self.end, 0);
                 (self.begin, self.end) = (0, self.end - self.begin);
             }
-            let mut stream = self.stream;
-            match stream.read(self.buffer.get_mut(self.end..).unwrap_or_default()) {
+            match self.line.read(self.buffer.get_mut(self.end..).unwrap_or_default()) {
                 Ok(0) if self.begin == self.end => return Ok(false),
                 Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
                 Ok(read) => self.end += read,

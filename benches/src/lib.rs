@@ -14,6 +14,7 @@ pub mod dial;
 pub mod floor;
 pub mod idle;
 pub mod intake;
+pub mod line;
 pub mod outcome;
 pub mod pace;
 pub mod relay;

@@ -3,9 +3,9 @@
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::sync::{Mutex, PoisonError};
-use std::thread;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use std::{mem, thread};
 
 use anyhow::Result;
 use serde_json::json;
@@ -24,12 +24,13 @@ pub struct Pace {
 
 impl Pace {
     /// The beats of the connection of this number among so many, each of which has `at_once` requests due; none without a rate.
-    pub fn beats(self, number: u32, connections: u32, at_once: usize) -> Result<Option<Beats>> {
+    pub fn beats(self, number: usize, connections: usize, at_once: usize) -> Result<Option<Beats>> {
         let Some(rate) = self.rate else { return Ok(None) };
-        let at_once = f64::from(u32::try_from(at_once)?);
-        let period = Duration::try_from_secs_f64(f64::from(connections) * at_once / rate)?;
+        let [number, connections, at_once] = [number, connections, at_once.max(1)].map(u32::try_from);
+        let (number, connections) = (f64::from(number?), f64::from(connections?.max(1)));
+        let period = Duration::try_from_secs_f64(connections * f64::from(at_once?) / rate)?;
         // Connections take turns: all at once would wait for each other.
-        let first = period.mul_f64(f64::from(number) / f64::from(connections.max(1)));
+        let first = period.mul_f64(number / connections);
         Ok(Some(Beats { next: Instant::now() + first, period }))
     }
 }
@@ -64,33 +65,47 @@ impl Beats {
 #[derive(Debug)]
 pub struct Interval {
     every: Option<Duration>,
-    bytes_each: u64,
-    latencies: Mutex<Latencies>,
+    counted: Mutex<Counted>,
     errors: AtomicU64,
 }
 
+#[derive(Debug)]
+struct Counted {
+    latencies: Latencies,
+    bytes: u64,
+}
+
+impl Counted {
+    fn nothing() -> Result<Counted> {
+        Ok(Counted { latencies: latencies()?, bytes: 0 })
+    }
+}
+
 impl Interval {
-    /// Lines as `pace` says, of requests with so many bytes of records each.
-    pub fn new(pace: Pace, bytes_each: usize) -> Result<Interval> {
-        let latencies = Mutex::new(latencies()?);
-        Ok(Interval {
-            every: pace.every,
-            bytes_each: bytes_each as u64,
-            latencies,
-            errors: AtomicU64::new(0),
-        })
+    /// Lines as `pace` says.
+    pub fn new(pace: Pace) -> Result<Interval> {
+        let counted = Mutex::new(Counted::nothing()?);
+        Ok(Interval { every: pace.every, counted, errors: AtomicU64::new(0) })
     }
 
-    /// Adds a request; free where no line will tell of it.
-    pub fn record(&self, latency: Duration) {
+    fn counted(&self) -> MutexGuard<'_, Counted> {
+        self.counted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a request with so many bytes of records; free where no line will tell of it.
+    pub fn record(&self, latency: Duration, bytes: usize) {
         if self.every.is_some() {
-            record(&mut self.latencies.lock().unwrap_or_else(PoisonError::into_inner), latency);
+            let mut counted = self.counted();
+            record(&mut counted.latencies, latency);
+            counted.bytes += bytes as u64;
         }
     }
 
     /// Forgets the requests before the first.
     pub fn forget(&self) {
-        self.latencies.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        let mut counted = self.counted();
+        counted.latencies.clear();
+        counted.bytes = 0;
     }
 
     /// Adds a failed connection.
@@ -114,13 +129,10 @@ impl Interval {
                 Ok(never) => match never {},
             }
             let now = Instant::now();
-            let told = std::mem::replace(
-                &mut *self.latencies.lock().unwrap_or_else(PoisonError::into_inner),
-                latencies()?,
-            );
-            let bytes = told.len().saturating_mul(self.bytes_each);
+            let nothing = Counted::nothing()?;
+            let Counted { latencies, bytes } = mem::replace(&mut *self.counted(), nothing);
             let errors = self.errors.load(Ordering::Relaxed);
-            cue::tell(&json!({ "interval": Outcome::new(&told, bytes, now - begin, errors) }))?;
+            cue::tell(&json!({ "interval": Outcome::new(&latencies, bytes, now - begin, errors) }))?;
             begin += every;
         }
     }

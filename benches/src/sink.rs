@@ -1,7 +1,7 @@
 //! The brokers without a Kafka behind them: one blocking thread per connection, records dropped unread, answers
 //! from prebuilt bytes. It must cost little, for it shares the machine with what is measured.
 
-use std::io::{self, IoSlice, Write};
+use std::io;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread;
@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 
 use crate::answer::{Answer, Cluster, HEAD_BYTES, answer};
 use crate::intake::Intake;
+use crate::line::Line;
 
 /// Stacks of the connections' threads; thousands of them may idle.
 const STACK_BYTES: usize = 128 * 1024;
@@ -24,7 +25,7 @@ pub fn start(ports: &[u16], partitions: i32, records_bytes_max: usize) -> Result
         .map(|&port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).with_context(|| format!("port {port}")))
         .collect::<Result<_>>()?;
     let ports = listeners.iter().map(|bound| Ok(bound.local_addr()?.port())).collect::<io::Result<_>>()?;
-    let cluster = Cluster { ports, partitions };
+    let cluster = Cluster::new(ports, partitions);
     let records: Arc<[u8]> = canned_records(records_bytes_max).into();
     for listener in listeners {
         let (cluster, records) = (Arc::new(cluster.clone()), Arc::clone(&records));
@@ -50,7 +51,7 @@ fn accept(listener: &TcpListener, cluster: &Arc<Cluster>, records: &Arc<[u8]>) {
         let (cluster, records) = (Arc::clone(cluster), Arc::clone(records));
         let started = stream.and_then(|stream| {
             thread::Builder::new().stack_size(STACK_BYTES).spawn(move || {
-                if let Err(error) = serve(&stream, &cluster, &records) {
+                if let Err(error) = serve(stream, &cluster, &records) {
                     eprintln!("sink: {error:#}");
                 }
             })
@@ -61,14 +62,13 @@ fn accept(listener: &TcpListener, cluster: &Arc<Cluster>, records: &Arc<[u8]>) {
     }
 }
 
-fn serve(stream: &TcpStream, cluster: &Cluster, records: &[u8]) -> Result<()> {
+fn serve(stream: TcpStream, cluster: &Cluster, records: &[u8]) -> Result<()> {
     stream.set_nodelay(true)?;
-    let mut intake = Intake::new(stream);
+    let mut intake = Intake::new(Line::Plain(stream));
     let mut out = Vec::new();
     loop {
         if !out.is_empty() && !intake.frame_is_here() {
-            let mut writer = stream;
-            writer.write_all(&out)?;
+            intake.line().write_all_of(&[&out])?;
             out.clear();
         }
         let (size, owed) = match intake.frame(HEAD_BYTES) {
@@ -86,25 +86,9 @@ fn serve(stream: &TcpStream, cluster: &Cluster, records: &[u8]) -> Result<()> {
                 out.extend_from_slice(records);
                 out.extend_from_slice(tail);
             } else {
-                write_all_of(stream, &[&out, records, tail])?;
+                intake.line().write_all_of(&[&out, records, tail])?;
                 out.clear();
             }
         }
     }
-}
-
-/// Writes the pieces in as few calls as the socket allows.
-pub fn write_all_of(mut stream: &TcpStream, pieces: &[&[u8]]) -> io::Result<()> {
-    let mut slices: Vec<IoSlice<'_>> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
-    let mut rest = slices.as_mut_slice();
-    IoSlice::advance_slices(&mut rest, 0);
-    while !rest.is_empty() {
-        match stream.write_vectored(rest) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(written) => IoSlice::advance_slices(&mut rest, written),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
 }

@@ -4,10 +4,14 @@
 //! time; all children are on a leash that ends them with us.
 
 mod bars;
+mod certificates;
 pub(crate) mod counters;
 mod instructions;
-mod limits;
 pub(crate) mod measure;
+mod memory;
+mod perf;
+mod pin;
+mod place;
 pub(crate) mod programs;
 mod report;
 mod results;
@@ -22,15 +26,16 @@ use anyhow::{Result, bail, ensure};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use testkit::leash::Leash;
 
-use bars::{Bar, Verdict, Weight};
-use instructions::Counting;
+use bars::{Bar, Verdict};
+use instructions::Depth;
+use perf::Broker;
 use programs::Programs;
 use results::Results;
 use twins::{Twin, Way};
-use works::{Kind, WORKS, Work};
+use works::{Kind, Stream, Tool, WORKS, Work};
 
 /// Nothing takes this long, unless something hangs.
-const LONGEST: Duration = Duration::from_mins(30);
+const LONGEST: Duration = Duration::from_hours(1);
 
 /// What to measure
 #[derive(clap::Args)]
@@ -39,12 +44,17 @@ pub(crate) struct Options {
     /// Only works whose name begins so; may be repeated
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
-    /// The ways that take turns
-    #[arg(long, value_enum, value_delimiter = ',', value_name = "TWIN",
-          default_values_t = [Twin::Direct, Twin::Haproxy, Twin::Relay, Twin::Gateway])]
+    /// Every work: also those that take minutes, or need valgrind or a JDK with Maven
+    #[arg(long, conflicts_with = "only")]
+    all: bool,
+    /// Count, with valgrind, the instructions of requests, and measure nothing else: as --only instructions
+    #[arg(long, conflicts_with_all = ["only", "all"])]
+    instructions: bool,
+    /// The ways that take turns, where a work has them; those that its bars compare unless told otherwise
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "TWIN")]
     twins: Vec<Twin>,
     /// The blocking relays take turns as well
-    #[arg(long)]
+    #[arg(long, conflicts_with = "twins")]
     floor: bool,
     /// Rounds, of which the medians are told
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
@@ -55,35 +65,26 @@ pub(crate) struct Options {
     /// Two short rounds: to see that it runs, not to judge by
     #[arg(long)]
     quick: bool,
-    /// Connections of the work `idle`
-    #[arg(long, default_value_t = 3000, value_parser = clap::value_parser!(u32).range(1..=20_000))]
+    /// Connections of the works `idle` and `idle-tls`
+    #[arg(long, default_value_t = 5000, value_parser = clap::value_parser!(u32).range(1..=5_500))]
     idle_connections: u32,
-    /// Count the proxies' instructions with perf, where this machine can
-    #[arg(long)]
-    instructions: bool,
-    /// Only count, with valgrind, what a hundred limits cost that never trigger
-    #[arg(long)]
-    limits: bool,
     /// Fail where a bar is missed
     #[arg(long)]
     strict: bool,
     /// Run what was built before
     #[arg(long)]
     no_build: bool,
-    /// Tell the names of the works and do nothing
+    /// Tell the names of the works and do nothing; those with a star are done with --all or --only
     #[arg(long)]
     list: bool,
 }
 
 /// Measures, prints, and writes `target/bench/last.json`.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let works: Vec<&Work> = WORKS
-        .iter()
-        .filter(|work| options.only.is_empty() || options.only.iter().any(|only| work.name.starts_with(only)))
-        .collect();
+    let works: Vec<&Work> = WORKS.iter().filter(|work| options.wants(work)).collect();
     if options.list {
-        for work in works {
-            println!("{:<16} {}", work.name, work.title);
+        for work in &WORKS {
+            println!("{:<29}{} {}", work.name, if work.is_ordinary() { " " } else { "*" }, work.title);
         }
         return Ok(());
     }
@@ -95,55 +96,37 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         process::exit(1);
     });
     raise_file_limit(options.idle_connections)?;
-    let wanted = wanted_twins(options);
-    let has_gateway =
-        options.limits || wanted.iter().any(|twin| matches!(twin, Twin::Gateway | Twin::Limited));
-    let packages: &[&str] = match (options.no_build, has_gateway) {
-        (true, _) => &[],
-        (false, true) => &["portcullis-bench", "portcullis"],
-        (false, false) => &["portcullis-bench"],
-    };
-    if options.limits {
-        return limits::run(&works, &Programs::build(packages)?, &mut Leash::new(None)?);
-    }
+    let packages: &[&str] = if options.no_build { &[] } else { &["portcullis-bench", "portcullis"] };
     let mut bench = Bench {
-        programs: Programs::build(packages)?,
+        programs: Programs::build(packages, "bench")?,
         leash: Leash::new(None)?,
         rounds: if options.quick { 2 } else { options.rounds },
         seconds: if options.quick { options.seconds.min(0.3) } else { options.seconds },
+        depth: if options.quick { Depth::Quick } else { Depth::Full },
         idle_connections: options.idle_connections,
-        counting: counting(options),
-        twins: wanted,
+        twins: options.twins.clone(),
+        floor: if options.floor { &[Twin::FloorCopy, Twin::FloorSplice] } else { &[] },
         results: Results::default(),
     };
-    if bench.programs.haproxy.is_none() && bench.twins.contains(&Twin::Haproxy) {
+    if bench.programs.haproxy.is_none() {
         println!("haproxy is not installed (apt-get install haproxy): left out");
-        bench.twins.retain(|twin| *twin != Twin::Haproxy);
     }
     let bars = bench.works(&works)?;
-    let missed = bars.iter().filter(|bar| bar.weight == Weight::Bar && bar.verdict == Verdict::Miss).count();
+    let missed = bars.iter().filter(|bar| bar.verdict == Verdict::Miss).count();
     ensure!(!options.strict || missed == 0, "{missed} bars are missed");
     Ok(())
 }
 
-fn wanted_twins(options: &Options) -> Vec<Twin> {
-    let mut wanted = options.twins.clone();
-    if options.floor {
-        wanted.extend([Twin::FloorCopy, Twin::FloorSplice]);
+impl Options {
+    fn wants(&self, work: &Work) -> bool {
+        if self.instructions {
+            return matches!(work.kind, Kind::Instructions(_));
+        }
+        if self.only.is_empty() {
+            return self.all || work.is_ordinary();
+        }
+        self.only.iter().any(|only| work.name.starts_with(only))
     }
-    wanted.sort_unstable();
-    wanted.dedup();
-    wanted
-}
-
-fn counting(options: &Options) -> Counting {
-    if !options.instructions {
-        return Counting::Off;
-    }
-    Counting::probe().unwrap_or_else(|reason| {
-        println!("instructions: not available: {reason}");
-        Counting::Off
-    })
 }
 
 /// Children inherit it. A proxy needs two sockets for each connection.
@@ -162,9 +145,12 @@ struct Bench {
     leash: Leash,
     rounds: u32,
     seconds: f64,
+    depth: Depth,
     idle_connections: u32,
-    counting: Counting,
+    /// Those that were asked for; none where each work has its own.
     twins: Vec<Twin>,
+    /// Those that are added where they make sense.
+    floor: &'static [Twin],
     results: Results,
 }
 
@@ -173,13 +159,27 @@ impl Bench {
         let begin = Instant::now();
         let (sink, address) = twins::sink(&self.programs, &mut self.leash)?;
         println!("medians of {} rounds of {} s each", self.rounds, self.seconds);
+        let mut broker = None;
         for work in works {
             match work.kind {
-                Kind::Stream { .. } | Kind::Connect => self.turns(work, address)?,
-                Kind::Idle | Kind::Frames => self.memory(work, address)?,
+                Kind::Stream(_) | Kind::Tls(_) | Kind::Connect => self.turns(work, address)?,
+                Kind::Idle(_) | Kind::Frames => self.memory(work, address)?,
+                Kind::Instructions(stream) => self.count(work, stream, address)?,
+                Kind::Cores(stream) => {
+                    self.turns(work, address)?;
+                    self.count(work, stream, address)?;
+                }
+                Kind::Perf(tool) => {
+                    let broker = match &mut broker {
+                        Some(broker) => broker,
+                        none => none.insert(Broker::start(self.depth)?),
+                    };
+                    self.perf(work, tool, broker)?;
+                }
             }
             report::print_work(work, &self.results);
         }
+        drop(broker);
         sink.finish(&mut self.leash)?;
         let path = self.programs.output.join("last.json");
         let bars = report::write(&self.results, &path, self.rounds, self.seconds)?;
@@ -188,37 +188,77 @@ impl Bench {
         Ok(bars)
     }
 
-    /// The twins take turns in every round.
-    fn turns(&mut self, work: &Work, sink: SocketAddr) -> Result<()> {
-        let mut ways = Vec::new();
-        for twin in &self.twins {
-            ways.push(Way::open(*twin, &self.programs, &mut self.leash, sink)?);
+    fn twins(&self, work: &Work) -> Vec<Twin> {
+        let mut twins = work.twins(&self.twins);
+        if !self.floor.is_empty() {
+            twins.extend(work.twins(self.floor));
         }
+        twins.sort_unstable();
+        twins.dedup();
+        twins.retain(|twin| *twin != Twin::Haproxy || self.programs.haproxy.is_some());
+        twins
+    }
+
+    fn open(&mut self, work: &Work, broker: SocketAddr) -> Result<Vec<Way>> {
+        let twins = self.twins(work).into_iter();
+        twins.map(|twin| Way::open(twin, &self.programs, &mut self.leash, broker)).collect()
+    }
+
+    /// The twins take turns in every round; each is the first once.
+    fn turns(&mut self, work: &Work, sink: SocketAddr) -> Result<()> {
+        let mut ways = self.open(work, sink)?;
         for _ in 0..self.rounds {
             for way in &mut ways {
-                let (programs, leash) = (&self.programs, &mut self.leash);
-                let sample = measure::run(work.kind, self.seconds, way, programs, leash, self.counting)?;
+                let sample = measure::run(work.kind, self.seconds, way, &self.programs, &mut self.leash)?;
                 self.results.add(work.name, way.twin, sample);
             }
+            ways.rotate_left(1);
         }
         ways.into_iter().try_for_each(|way| way.close(&mut self.leash))
     }
 
     /// Each proxy once and newly started, so that nothing earlier hides in its memory.
     fn memory(&mut self, work: &Work, sink: SocketAddr) -> Result<()> {
-        // The blocking relays have two threads for each connection, which is not what is asked here.
-        let is_measured = |twin: &&Twin| !matches!(twin, Twin::Direct | Twin::FloorCopy | Twin::FloorSplice);
-        for twin in self.twins.iter().filter(is_measured) {
-            let mut way = Way::open(*twin, &self.programs, &mut self.leash, sink)?;
+        for twin in self.twins(work) {
+            let mut way = Way::open(twin, &self.programs, &mut self.leash, sink)?;
             let (programs, leash) = (&self.programs, &mut self.leash);
-            let kib = if work.kind == Kind::Idle {
-                measure::idle(self.idle_connections, &mut way, programs, leash)?
+            let kib = if let Kind::Idle(security) = work.kind {
+                memory::idle(security, self.idle_connections, &mut way, programs, leash)?
             } else {
-                measure::frames(&mut way, programs, leash)?
+                memory::frames(&mut way, programs, leash)?
             };
-            self.results.set_memory(work.name, *twin, kib);
+            self.results.set_memory(work.name, twin, kib);
             way.close(&mut self.leash)?;
         }
         Ok(())
+    }
+
+    /// Each twin once: what is counted is the same in every round. On how many cores a relay runs makes no difference.
+    fn count(&mut self, work: &Work, stream: Stream, sink: SocketAddr) -> Result<()> {
+        if let Err(reason) = instructions::probe() {
+            println!("{}: instructions are not counted: {reason}", work.name);
+            return Ok(());
+        }
+        let is_counted = |twin: &Twin| matches!(work.kind, Kind::Instructions(_)) || twin.is_gateway();
+        for twin in self.twins(work).into_iter().filter(is_counted) {
+            let (programs, leash) = (&self.programs, &mut self.leash);
+            let counted =
+                instructions::per_request(work.name, stream, twin, self.depth, programs, leash, sink)?;
+            self.results.set_instructions(work.name, twin, counted);
+        }
+        Ok(())
+    }
+
+    /// As `turns`, by Kafka's own clients on a real broker.
+    fn perf(&mut self, work: &Work, tool: Tool, broker: &Broker) -> Result<()> {
+        broker.prepare(tool)?;
+        let mut ways = self.open(work, broker.address)?;
+        for _ in 0..self.rounds {
+            for way in &mut ways {
+                self.results.add(work.name, way.twin, broker.run(tool, way)?);
+            }
+            ways.rotate_left(1);
+        }
+        ways.into_iter().try_for_each(|way| way.close(&mut self.leash))
     }
 }

@@ -17,7 +17,6 @@ use std::{fs, process, thread};
 use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 use testkit::leash::Leash;
-use testkit::place;
 
 use crate::bench::measure::Outcome;
 use crate::bench::programs::Programs;
@@ -106,9 +105,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         process::exit(1);
     });
     let packages: &[&str] = if options.no_build { &[] } else { &["portcullis-bench", "portcullis"] };
-    let mut programs = Programs::build(packages)?;
-    programs.output = place::target().join("soak");
-    fs::create_dir_all(&programs.output)?;
+    let programs = Programs::build(packages, "soak")?;
     let record = soak(&programs, duration)?;
     let judged = judge::judge(&record);
     report::print(&record, &judged);

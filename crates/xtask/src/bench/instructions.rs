@@ -1,83 +1,127 @@
-//! Instructions that a proxy retires, counted by `perf stat`: they do not depend on the machine's mood.
+//! Instructions in user mode of one request, counted by valgrind: they do not depend on the machine's mood. What the
+//! kernel does for a request is not counted.
+//!
+//! Under valgrind a request takes three to six times as long, so that what limits take in advance for a moment covers fewer
+//! requests than in earnest: what limits cost is told a little too high.
 
-use std::io::Read;
-use std::process::{Child, Command, Stdio};
-use std::thread;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
-use rustix::process::{Pid, Signal, kill_process};
+use anyhow::{Context, Result, bail, ensure};
 use testkit::leash::Leash;
+use testkit::wait;
 
-/// perf says nothing when it has attached.
-const ATTACH: Duration = Duration::from_millis(150);
+use super::measure;
+use super::place::Place;
+use super::programs::{Programs, Running};
+use super::twins::{self, Entry, Twin};
+use super::works::Stream;
 
-/// Whether instructions are counted.
+/// Starting under valgrind takes its time.
+const START: Duration = Duration::from_mins(1);
+/// Requests of the loads of one run. The first warms up; what connections cost once is in both of the others, whose
+/// difference is told.
+const REQUESTS: [u32; 3] = [4_000, 10_000, 40_000];
+/// The same in a quick run.
+const REQUESTS_QUICK: [u32; 3] = [400, 1_000, 4_000];
+
+/// How many requests are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Counting {
-    /// Yes, user and kernel together.
-    On,
-    /// No.
-    Off,
+pub(crate) enum Depth {
+    /// Enough to judge by.
+    Full,
+    /// Enough to see that it runs.
+    Quick,
 }
 
-impl Counting {
-    /// On, if this machine can; else the reason.
-    pub(crate) fn probe() -> Result<Counting, String> {
-        let output = perf(&["--", "true"]).output().map_err(|error| format!("cannot run perf: {error}"))?;
-        let told = String::from_utf8_lossy(&output.stderr);
-        match count(&told) {
-            Some(_) => Ok(Counting::On),
-            None => Err(format!("perf stat cannot count instructions here: {}", told.trim())),
-        }
-    }
-
-    /// Attaches to a process, where counting is on.
-    pub(crate) fn begin(self, pid: u32, leash: &mut Leash) -> Result<Option<Counter>> {
-        if self == Counting::Off {
-            return Ok(None);
-        }
-        let perf = leash.spawn(perf(&["--pid", &pid.to_string()]).stderr(Stdio::piped()))?;
-        thread::sleep(ATTACH);
-        Ok(Some(Counter { perf }))
+/// Whether valgrind is there; the reason where it is not.
+pub(crate) fn probe() -> Result<(), &'static str> {
+    match Command::new("valgrind").arg("--version").output() {
+        Ok(output) if output.status.success() => Ok(()),
+        _ => Err("valgrind is not installed (apt-get install valgrind)"),
     }
 }
 
-fn perf(arguments: &[&str]) -> Command {
-    let mut command = Command::new("perf");
-    command.args(["stat", "--field-separator", ",", "--event", "instructions"]).args(arguments);
-    command
+/// Instructions of one request through this twin, of many on connections of their own. `name` is that of the files in
+/// which the counts stay by function, for who wants to see what costs so much: the load of many is the last of them.
+#[allow(clippy::cast_precision_loss, reason = "counts of seconds' work are below 2^52")]
+pub(crate) fn per_request(
+    name: &str,
+    stream: Stream,
+    twin: Twin,
+    depth: Depth,
+    programs: &Programs,
+    leash: &mut Leash,
+    sink: SocketAddr,
+) -> Result<f64> {
+    let counts = programs.output.join(format!("callgrind.{name}.{}.out", twin.name()));
+    let mut proxy = Counted::start(twin, &counts, programs, leash, sink)?;
+    let mut counted = [(0, 0); REQUESTS.len()];
+    let requests = if depth == Depth::Full { REQUESTS } else { REQUESTS_QUICK };
+    for (part, (requests, counted)) in requests.iter().zip(&mut counted).enumerate() {
+        let requests = measure::requests(stream, *requests, proxy.entrance, programs, leash)?;
+        *counted = (dumped(&proxy.running, &counts, part + 1)?, requests);
+    }
+    ensure!(proxy.running.runs()?, "{} has ended", twin.name());
+    proxy.running.terminate(leash)?;
+    let [_, (few, of_few), (many, of_many)] = counted;
+    Ok(many.saturating_sub(few) as f64 / of_many.saturating_sub(of_few).max(1) as f64)
 }
 
-/// Counts until `end`.
-pub(crate) struct Counter {
-    perf: Child,
+/// A proxy under valgrind.
+struct Counted {
+    running: Running,
+    entrance: (Entry, SocketAddr),
+    _place: Option<Place>,
 }
 
-impl Counter {
-    /// Detaches and tells the count.
-    pub(crate) fn end(mut self, leash: &mut Leash) -> Result<u64> {
-        kill_process(Pid::from_child(&self.perf), Signal::INT)?;
-        let mut told = String::new();
-        self.perf.stderr.take().context("no stderr")?.read_to_string(&mut told)?;
-        self.perf.wait()?;
-        leash.release(self.perf.id())?;
-        count(&told).with_context(|| format!("perf said: {told}"))
+impl Counted {
+    fn start(
+        twin: Twin,
+        counts: &Path,
+        programs: &Programs,
+        leash: &mut Leash,
+        sink: SocketAddr,
+    ) -> Result<Counted> {
+        let place = if twin.is_gateway() { Some(Place::new(programs, twin, sink)?) } else { None };
+        let proxy = match &place {
+            Some(place) => place.command(programs),
+            None if twin == Twin::Relay => {
+                let mut relay = programs.ours("relay");
+                relay.arg(sink.to_string());
+                relay
+            }
+            None => bail!("{} is not counted", twin.name()),
+        };
+        let mut command = Command::new("valgrind");
+        command.arg("--tool=callgrind").arg(format!("--callgrind-out-file={}", counts.display()));
+        command.arg(proxy.get_program()).args(proxy.get_args());
+        let log = counts.with_extension("log");
+        let mut running = Running::start(leash, &mut command, Some(&log))?;
+        let address = match &place {
+            Some(place) => {
+                let entrance = place.entrances.iter().find(|(entry, _)| *entry == twin.entry());
+                entrance.context("the gateway is not entered so")?.1
+            }
+            None => twins::first(&mut running)?,
+        };
+        wait::until("the proxy under valgrind", START, || {
+            ensure!(running.runs()?, "it has ended; see {}", log.display());
+            Ok(std::net::TcpStream::connect(address).ok())
+        })?;
+        Ok(Counted { running, entrance: (twin.entry(), address), _place: place })
     }
 }
 
-/// The first field of the line of `instructions`.
-fn count(told: &str) -> Option<u64> {
-    told.lines().find(|line| line.contains("instructions"))?.split(',').next()?.parse().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::count;
-
-    #[test]
-    fn a_count_that_is_not_supported_is_none() {
-        assert_eq!(count("123456,,instructions,1000,100.00,,\n"), Some(123_456));
-        assert_eq!(count("<not supported>,,instructions:u,0,100.00,,\n"), None);
-    }
+/// Instructions since the dump before.
+fn dumped(proxy: &Running, counts: &Path, part: usize) -> Result<u64> {
+    let dump = Command::new("callgrind_control").arg("--dump").arg(proxy.pid().to_string()).output()?;
+    ensure!(dump.status.success(), "callgrind_control: {}", String::from_utf8_lossy(&dump.stderr));
+    let path = counts.with_added_extension(part.to_string());
+    let told = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    let total = told.lines().find_map(|line| line.strip_prefix("totals: ")?.trim().parse().ok());
+    total.with_context(|| format!("no total in {}", path.display()))
 }

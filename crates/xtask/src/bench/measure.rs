@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::process::Command;
-use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -10,13 +9,12 @@ use serde::{Deserialize, Serialize};
 use testkit::leash::Leash;
 
 use super::counters;
-use super::instructions::Counting;
+use super::memory::difference_kib;
+use super::place::{PASSWORD, USER};
 use super::programs::{Programs, Running};
-use super::twins::{PASSWORD, USER, Way};
-use super::works::Kind;
+use super::twins::{Entry, Way};
+use super::works::{Kind, Stream};
 
-/// Time for what is freed late, and for accepts still under way, before memory is read.
-const SETTLE: Duration = Duration::from_millis(300);
 const MIB: f64 = 1024.0 * 1024.0;
 
 /// What one run showed. Of the proxy, hence nothing where there is none: CPU, memory, instructions.
@@ -29,6 +27,7 @@ pub(crate) struct Sample {
     pub(crate) cpu_ms_per_gib: Option<f64>,
     pub(crate) cpu_us_per_request: Option<f64>,
     pub(crate) rss_kib: Option<f64>,
+    pub(crate) rss_grown_kib: Option<f64>,
     pub(crate) instructions_per_request: Option<f64>,
 }
 
@@ -43,6 +42,15 @@ pub(crate) struct Outcome {
     pub(crate) errors: u64,
 }
 
+impl Outcome {
+    /// An error where something failed, or nothing was done.
+    pub(crate) fn is_whole(&self) -> Result<()> {
+        ensure!(self.errors == 0, "{} failed connections", self.errors);
+        ensure!(self.requests > 0, "it did nothing");
+        Ok(())
+    }
+}
+
 /// What a load says when its connections are open.
 #[derive(Deserialize)]
 pub(crate) struct Ready {
@@ -55,18 +63,24 @@ pub(crate) struct Open {
     pub(crate) open: u32,
 }
 
-fn load(programs: &Programs, mode: &str, address: SocketAddr) -> Command {
+/// The load in this mode, through this entrance.
+pub(crate) fn load(programs: &Programs, mode: &str, (entry, address): (Entry, SocketAddr)) -> Command {
     let mut command = programs.ours("load");
     command.arg(mode).arg(address.to_string());
+    if entry.has_login() {
+        command.args(["--user", USER, "--password", PASSWORD]);
+    }
+    if entry.has_tls() {
+        command.arg("--tls").arg(&programs.tls.authority);
+    }
     command
 }
 
-/// The entrance with a login, where there is one.
-fn load_with_login(programs: &Programs, mode: &str, way: &Way) -> Command {
-    let mut command = load(programs, mode, way.login_address.unwrap_or(way.address));
-    if way.login_address.is_some() {
-        command.args(["--user", USER, "--password", PASSWORD]);
-    }
+fn streaming(programs: &Programs, stream: Stream, entrance: (Entry, SocketAddr)) -> Command {
+    let mut command = load(programs, stream.mode, entrance);
+    command.args(["--payload-bytes", &stream.payload_bytes.to_string()]);
+    command.args(["--in-flight", &stream.in_flight.to_string()]);
+    command.args(["--connections", &stream.connections.to_string()]);
     command
 }
 
@@ -77,54 +91,61 @@ pub(crate) fn run(
     way: &mut Way,
     programs: &Programs,
     leash: &mut Leash,
-    counting: Counting,
 ) -> Result<Sample> {
     let mut command = match kind {
-        Kind::Stream { mode, payload_bytes, in_flight } => {
-            let mut command = load(programs, mode, way.address);
-            command.args(["--payload-bytes", &payload_bytes.to_string()]);
-            command.args(["--in-flight", &in_flight.to_string()]);
-            command
+        Kind::Stream(stream) | Kind::Cores(stream) => {
+            streaming(programs, stream, way.entrance(way.twin.entry())?)
         }
-        Kind::Connect => load_with_login(programs, "connect", way),
-        Kind::Idle | Kind::Frames => bail!("this work is measured in memory"),
+        Kind::Tls(stream) => streaming(programs, stream, way.entrance(Entry::Tls)?),
+        Kind::Connect => load(programs, "connect", way.entrance(Entry::Login)?),
+        Kind::Idle(_) | Kind::Frames | Kind::Instructions(_) | Kind::Perf(_) => {
+            bail!("this work is not measured so")
+        }
     };
     command.args(["--seconds", &seconds.to_string(), "--cued"]);
     let mut load = begin(way, &mut command, leash)?;
-    let counter = way.pid().map(|pid| counting.begin(pid, leash)).transpose()?.flatten();
-    let before = way.pid().map(counters::cpu).transpose()?;
+    let before = Counters::read(way)?;
     load.cue()?;
     let outcome: Outcome = load.told()?;
-    let after = way.pid().map(counters::cpu).transpose()?;
-    let instructions = counter.map(|counter| counter.end(leash)).transpose()?;
-    let rss_kib = way.pid().map(counters::rss_kib).transpose()?;
+    let after = Counters::read(way)?;
     load.finish(leash)?;
-    ensure!(outcome.errors == 0 && outcome.requests > 0, "{} failed connections", outcome.errors);
-    let cpu = before.zip(after).map(|(before, after)| after.saturating_sub(before));
-    Ok(sample(&outcome, cpu, rss_kib, instructions))
+    outcome.is_whole()?;
+    Ok(sample(&outcome, before.zip(after)))
 }
 
-/// Runs a work once, for so many requests or some more; tells how many they were.
+/// What the kernel has counted of a proxy.
+#[derive(Clone, Copy)]
+struct Counters {
+    cpu: Duration,
+    rss_kib: u64,
+}
+
+impl Counters {
+    fn read(way: &Way) -> Result<Option<Counters>> {
+        let read = |pid| Ok(Counters { cpu: counters::cpu(pid)?, rss_kib: counters::rss_kib(pid)? });
+        way.pid().map(read).transpose()
+    }
+}
+
+/// Runs a stream once, for so many requests or some more; tells how many they were.
 pub(crate) fn requests(
-    kind: Kind,
+    stream: Stream,
     requests: u32,
-    address: SocketAddr,
+    entrance: (Entry, SocketAddr),
     programs: &Programs,
     leash: &mut Leash,
 ) -> Result<u64> {
-    let Kind::Stream { mode, payload_bytes, in_flight } = kind else { bail!("this work has no requests") };
-    let mut command = load(programs, mode, address);
-    command.args(["--payload-bytes", &payload_bytes.to_string(), "--in-flight", &in_flight.to_string()]);
+    let mut command = streaming(programs, stream, entrance);
     command.args(["--requests", &requests.to_string(), "--seconds", "100"]);
     let mut load = Running::start(leash, &mut command, None)?;
     let outcome: Outcome = load.told()?;
     load.finish(leash)?;
-    ensure!(outcome.errors == 0 && outcome.requests > 0, "{} failed connections", outcome.errors);
+    outcome.is_whole()?;
     Ok(outcome.requests)
 }
 
 /// Starts the load and waits until its connections are open.
-fn begin(way: &mut Way, command: &mut Command, leash: &mut Leash) -> Result<Running> {
+pub(crate) fn begin(way: &mut Way, command: &mut Command, leash: &mut Leash) -> Result<Running> {
     let mut load = Running::start(leash, command, None)?;
     let ready = load.told::<Ready>();
     way.stands()?;
@@ -133,13 +154,9 @@ fn begin(way: &mut Way, command: &mut Command, leash: &mut Leash) -> Result<Runn
 }
 
 #[allow(clippy::cast_precision_loss, reason = "counts of seconds' work are below 2^52")]
-fn sample(
-    outcome: &Outcome,
-    cpu: Option<Duration>,
-    rss_kib: Option<u64>,
-    instructions: Option<u64>,
-) -> Sample {
+fn sample(outcome: &Outcome, counters: Option<(Counters, Counters)>) -> Sample {
     let (requests, bytes) = (outcome.requests as f64, outcome.bytes as f64);
+    let cpu = counters.map(|(before, after)| after.cpu.saturating_sub(before.cpu));
     let cpu_ms = cpu.map(|cpu| cpu.as_secs_f64() * 1e3);
     Sample {
         mib_per_second: bytes / MIB / outcome.seconds,
@@ -148,55 +165,10 @@ fn sample(
         p99_us: outcome.p99_us,
         cpu_ms_per_gib: cpu_ms.filter(|_| outcome.bytes > 0).map(|ms| ms / (bytes / MIB / 1024.0)),
         cpu_us_per_request: cpu_ms.map(|ms| ms * 1e3 / requests),
-        rss_kib: rss_kib.map(|kib| kib as f64),
-        instructions_per_request: instructions.map(|count| count as f64 / requests),
+        rss_kib: counters.map(|(_, after)| after.rss_kib as f64),
+        rss_grown_kib: counters.map(|(before, after)| difference_kib(before.rss_kib, after.rss_kib)),
+        instructions_per_request: None,
     }
-}
-
-/// Memory that each of `connections` idle ones costs, KiB.
-pub(crate) fn idle(connections: u32, way: &mut Way, programs: &Programs, leash: &mut Leash) -> Result<f64> {
-    let pid = way.pid().context("there is no proxy")?;
-    // What is allocated once is not the connections'.
-    let mut warm_up = load_with_login(programs, "connect", way);
-    warm_up.args(["--requests", "40", "--seconds", "5", "--cued"]);
-    let mut warm_up = begin(way, &mut warm_up, leash)?;
-    warm_up.cue()?;
-    warm_up.told::<Outcome>()?;
-    warm_up.finish(leash)?;
-    thread::sleep(SETTLE);
-    let before = counters::rss_kib(pid)?;
-    let mut command = load_with_login(programs, "idle", way);
-    let mut load = Running::start(leash, command.args(["--connections", &connections.to_string()]), None)?;
-    load.told::<Open>()?;
-    thread::sleep(SETTLE);
-    let after = counters::rss_kib(pid)?;
-    load.cue()?;
-    let Open { open } = load.told()?;
-    load.finish(leash)?;
-    way.stands()?;
-    ensure!(open == connections, "{open} of {connections} connections are still open");
-    Ok(difference_kib(before, after) / f64::from(connections))
-}
-
-/// Memory that frames of 100 MiB on 20 connections cost at most, KiB.
-pub(crate) fn frames(way: &mut Way, programs: &Programs, leash: &mut Leash) -> Result<f64> {
-    let pid = way.pid().context("there is no proxy")?;
-    let mut command = load(programs, "frames", way.address);
-    let mut load = begin(way, command.arg("--cued"), leash)?;
-    thread::sleep(SETTLE);
-    counters::forget_rss_max(pid)?;
-    let before = counters::rss_kib(pid)?;
-    load.cue()?;
-    let outcome: Outcome = load.told()?;
-    let most = counters::rss_max_kib(pid)?;
-    load.finish(leash)?;
-    ensure!(outcome.errors == 0 && outcome.requests > 0, "{} failed connections", outcome.errors);
-    Ok(difference_kib(before, most))
-}
-
-#[allow(clippy::cast_precision_loss, reason = "KiB of a process are below 2^52")]
-fn difference_kib(before: u64, after: u64) -> f64 {
-    after as f64 - before as f64
 }
 
 /// The median; of an even number the mean of the two in the middle. `None` of nothing.
@@ -220,6 +192,7 @@ pub(crate) fn median_sample(samples: &[Sample]) -> Sample {
         cpu_ms_per_gib: of(|sample| sample.cpu_ms_per_gib),
         cpu_us_per_request: of(|sample| sample.cpu_us_per_request),
         rss_kib: of(|sample| sample.rss_kib),
+        rss_grown_kib: of(|sample| sample.rss_grown_kib),
         instructions_per_request: of(|sample| sample.instructions_per_request),
     }
 }
@@ -228,7 +201,7 @@ pub(crate) fn median_sample(samples: &[Sample]) -> Sample {
 mod tests {
     use std::time::Duration;
 
-    use super::{Outcome, median, sample};
+    use super::{Counters, Outcome, median, sample};
 
     #[test]
     fn the_median_is_in_the_middle() {
@@ -243,8 +216,10 @@ mod tests {
     fn cpu_time_is_told_by_gib_and_by_request() {
         let outcome =
             Outcome { requests: 512, bytes: 512 << 20, seconds: 2.0, p50_us: 1.0, p99_us: 2.0, errors: 0 };
-        let sample = sample(&outcome, Some(Duration::from_millis(128)), Some(10), None);
+        let counters = |cpu, rss_kib| Counters { cpu: Duration::from_millis(cpu), rss_kib };
+        let sample = sample(&outcome, Some((counters(100, 4), counters(228, 10))));
         assert_eq!((sample.mib_per_second, sample.requests_per_second), (256.0, 256.0));
         assert_eq!((sample.cpu_ms_per_gib, sample.cpu_us_per_request), (Some(256.0), Some(250.0)));
+        assert_eq!((sample.rss_kib, sample.rss_grown_kib), (Some(10.0), Some(6.0)));
     }
 }

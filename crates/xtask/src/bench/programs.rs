@@ -11,24 +11,35 @@ use serde::de::DeserializeOwned;
 use testkit::leash::Leash;
 use testkit::place;
 
-/// Where the programs are.
+use super::certificates::TlsFiles;
+
+/// Where the programs are, and what they are given.
 pub(crate) struct Programs {
     release: PathBuf,
     /// `HAProxy`, where it is installed.
     pub(crate) haproxy: Option<PathBuf>,
+    /// Certificates.
+    pub(crate) tls: TlsFiles,
     /// Configurations, logs and the result.
     pub(crate) output: PathBuf,
 }
 
 impl Programs {
-    /// Builds these packages of ours and looks for what is not.
-    pub(crate) fn build(packages: &[&str]) -> Result<Programs> {
+    /// Builds these packages of ours and looks for what is not. The directory of this name below `target` takes what they
+    /// are given and what they leave: a bench and a soak do not take each other's certificates.
+    pub(crate) fn build(packages: &[&str], output: &str) -> Result<Programs> {
         packages.iter().try_for_each(|package| cargo_build(package))?;
-        let output = place::target().join("bench");
+        let output = place::target().join(output);
         std::fs::create_dir_all(&output)?;
         let haproxy = ["/usr/sbin/haproxy", "/usr/local/sbin/haproxy", "/usr/bin/haproxy"];
         let haproxy = haproxy.iter().map(PathBuf::from).find(|path| path.exists());
-        Ok(Programs { release: place::target().join("release"), haproxy, output })
+        let tls = TlsFiles::make(&output)?;
+        Ok(Programs { release: place::target().join("release"), haproxy, tls, output })
+    }
+
+    /// Where the program of this name logs.
+    pub(crate) fn log(&self, name: &str) -> PathBuf {
+        self.output.join(format!("{name}.log"))
     }
 
     /// A program of ours.

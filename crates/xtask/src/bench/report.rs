@@ -7,77 +7,96 @@ use std::thread::available_parallelism;
 use anyhow::Result;
 use serde_json::json;
 
-use super::bars::{Bar, Field, Verdict, Weight, judge};
+use super::bars::{Bar, CPU, Field, INSTRUCTIONS, Limit, MIB_PER_SECOND, P50, P99, Verdict, judge};
+use super::measure::Sample;
 use super::results::Results;
 use super::twins::Twin;
 use super::works::{Kind, Work};
+
+/// A column: its title, its figure, and its decimals.
+type Column = (&'static str, Field, usize);
+
+const COLUMNS: [Column; 9] = [
+    ("MiB/s", |sample| some(sample.mib_per_second), 0),
+    ("requests/s", |sample| some(sample.requests_per_second), 0),
+    ("p50 µs", |sample| some(sample.p50_us), 1),
+    ("p99 µs", |sample| some(sample.p99_us), 1),
+    ("CPU ms/GiB", |sample| sample.cpu_ms_per_gib, 0),
+    ("CPU µs/req", CPU, 2),
+    ("RSS MiB", |sample| sample.rss_kib.map(|kib| kib / 1024.0), 1),
+    ("grown KiB", |sample| sample.rss_grown_kib, 0),
+    ("instr/req", INSTRUCTIONS, 0),
+];
+
+/// Nothing is zero that was measured.
+fn some(value: f64) -> Option<f64> {
+    Some(value).filter(|value| *value > 0.0)
+}
 
 /// Prints one work's medians and the gateway's ratios.
 pub(crate) fn print_work(work: &Work, results: &Results) {
     println!("\n{} — {}", work.name, work.title);
     match work.kind {
-        Kind::Stream { .. } | Kind::Connect => print_medians(work, results),
-        Kind::Idle => {
-            for (twin, kib) in results.memory(work.name) {
-                println!("  {:<13} {kib:>8.1} KiB of RSS for each", twin.name());
-            }
+        Kind::Stream(_)
+        | Kind::Tls(_)
+        | Kind::Connect
+        | Kind::Instructions(_)
+        | Kind::Cores(_)
+        | Kind::Perf(_) => {
+            print_medians(&results.medians(work.name));
+            print_ratios(work, results);
         }
-        Kind::Frames => {
+        Kind::Idle(_) | Kind::Frames => {
             for (twin, kib) in results.memory(work.name) {
-                println!("  {:<13} {:>8.1} MiB of RSS in all", twin.name(), kib / 1024.0);
+                println!("  {:<13} {kib:>8.1} KiB of RSS for each connection", twin.name());
             }
         }
     }
 }
 
-fn print_medians(work: &Work, results: &Results) {
-    let medians = results.medians(work.name);
-    let counted = medians.iter().any(|(_, median)| median.instructions_per_request.is_some());
-    println!(
-        "  {:<13} {:>8} {:>10} {:>9} {:>9} {:>10} {:>10} {:>9}{}",
-        "",
-        "MiB/s",
-        "requests/s",
-        "p50 µs",
-        "p99 µs",
-        "CPU ms/GiB",
-        "CPU µs/req",
-        "RSS MiB",
-        if counted { "  instr/req" } else { "" }
-    );
-    for (twin, median) in medians {
-        println!(
-            "  {:<13} {:>8.0} {:>10.0} {:>9.1} {:>9.1} {:>10} {:>10} {:>9}{}",
-            twin.name(),
-            median.mib_per_second,
-            median.requests_per_second,
-            median.p50_us,
-            median.p99_us,
-            cell(median.cpu_ms_per_gib, 0),
-            cell(median.cpu_us_per_request, 2),
-            cell(median.rss_kib.map(|kib| kib / 1024.0), 1),
-            median.instructions_per_request.map_or(String::new(), |count| format!(" {count:>10.0}"))
-        );
+fn print_medians(medians: &[(Twin, Sample)]) {
+    let columns: Vec<&Column> = COLUMNS
+        .iter()
+        .filter(|(_, field, _)| medians.iter().any(|(_, median)| field(median).is_some()))
+        .collect();
+    print!("  {:<13}", "");
+    for (title, ..) in &columns {
+        print!(" {title:>10}");
     }
-    print_ratios(work, results);
+    println!();
+    for (twin, median) in medians {
+        print!("  {:<13}", twin.name());
+        for (_, field, decimals) in &columns {
+            print!(" {:>10}", cell(field(median), *decimals));
+        }
+        println!();
+    }
 }
 
 fn print_ratios(work: &Work, results: &Results) {
-    let fields: [(&str, Field); 4] = [
-        ("CPU", |sample| sample.cpu_us_per_request),
-        ("p50", |sample| Some(sample.p50_us)),
-        ("p99", |sample| Some(sample.p99_us)),
-        ("instructions", |sample| sample.instructions_per_request),
+    let fields: [(&str, Field); 5] = [
+        ("throughput", MIB_PER_SECOND),
+        ("CPU", CPU),
+        ("p50", P50),
+        ("p99", P99),
+        ("instructions", INSTRUCTIONS),
     ];
-    for twin in [Twin::Haproxy, Twin::Relay, Twin::FloorCopy, Twin::FloorSplice, Twin::Limited] {
+    let pairs = match work.kind {
+        Kind::Cores(_) => vec![(Twin::TwoCores, Twin::OneCore), (Twin::RelayTwoCores, Twin::RelayOneCore)],
+        Kind::Instructions(_) => vec![(Twin::Gateway, Twin::Relay), (Twin::Limited, Twin::Gateway)],
+        Kind::Stream(_) | Kind::Tls(_) | Kind::Connect | Kind::Idle(_) | Kind::Frames | Kind::Perf(_) => {
+            results.medians(work.name).into_iter().map(|(twin, _)| (Twin::Gateway, twin)).collect()
+        }
+    };
+    for (of, by) in pairs.into_iter().filter(|(of, by)| of != by) {
         let ratios: Vec<String> = fields
             .iter()
             .filter_map(|(name, field)| {
-                Some(format!("{name} {:.2}", results.ratio(work.name, *field, twin)?))
+                Some(format!("{name} {:.2}", results.ratio(work.name, *field, of, by)?))
             })
             .collect();
         if !ratios.is_empty() {
-            println!("  gateway ÷ {:<13} {}", twin.name(), ratios.join("   "));
+            println!("  {} ÷ {:<13} {}", of.name(), by.name(), ratios.join("   "));
         }
     }
 }
@@ -88,19 +107,18 @@ fn cell(value: Option<f64>, decimals: usize) -> String {
 
 /// Prints the bars.
 pub(crate) fn print_bars(bars: &[Bar]) {
-    for (weight, title) in [(Weight::Bar, "Bars"), (Weight::Goal, "Goals")] {
-        let mut of_weight = bars.iter().filter(|bar| bar.weight == weight).peekable();
-        if of_weight.peek().is_some() {
-            println!("\n{title}");
-        }
-        for bar in of_weight {
-            let verdict = match bar.verdict {
-                Verdict::Pass => "pass",
-                Verdict::Miss => "MISS",
-                Verdict::Unmeasured => "not measured",
-            };
-            println!("  {:<42} {:>7} ≤ {:<5} {verdict}", bar.what, cell(bar.value, 2), bar.limit);
-        }
+    println!("\nBars");
+    for bar in bars {
+        let verdict = match bar.verdict {
+            Verdict::Pass => "pass",
+            Verdict::Miss => "MISS",
+            Verdict::Unmeasured => "not measured",
+        };
+        let limit = match bar.limit {
+            Limit::AtMost(limit) => format!("≤ {limit}"),
+            Limit::AtLeast(limit) => format!("≥ {limit}"),
+        };
+        println!("  {:<62} {:>8} {limit:<6} {verdict}", bar.what, cell(bar.value, 3));
     }
 }
 

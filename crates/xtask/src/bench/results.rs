@@ -28,7 +28,7 @@ pub(crate) struct Line {
 pub(crate) struct Memory {
     work: &'static str,
     twin: &'static str,
-    kib: f64,
+    kib_per_connection: f64,
 }
 
 impl Results {
@@ -37,7 +37,18 @@ impl Results {
         self.samples.entry(work).or_default().entry(twin).or_default().push(sample);
     }
 
-    /// Sets a memory: KiB for each connection of `idle`, KiB in all of `frames`.
+    /// Sets what was counted once and is the same in every round.
+    pub(crate) fn set_instructions(&mut self, work: &'static str, twin: Twin, per_request: f64) {
+        let rounds = self.samples.entry(work).or_default().entry(twin).or_default();
+        if rounds.is_empty() {
+            rounds.push(Sample::default());
+        }
+        for sample in rounds {
+            sample.instructions_per_request = Some(per_request);
+        }
+    }
+
+    /// Sets a memory: KiB for each connection.
     pub(crate) fn set_memory(&mut self, work: &'static str, twin: Twin, kib: f64) {
         self.memory_kib.entry(work).or_default().insert(twin, kib);
     }
@@ -63,11 +74,21 @@ impl Results {
         self.memory_kib.get(work)?.get(&twin).copied()
     }
 
-    /// The gateway's median divided by a twin's.
-    pub(crate) fn ratio(&self, work: &str, field: fn(&Sample) -> Option<f64>, twin: Twin) -> Option<f64> {
-        let twins = self.samples.get(work)?;
-        let of = |twin| twins.get(&twin).and_then(|samples| field(&median_sample(samples)));
-        Some(of(Twin::Gateway)? / of(twin).filter(|divisor| *divisor > 0.0)?)
+    /// A twin's median of a figure.
+    pub(crate) fn median(&self, work: &str, field: fn(&Sample) -> Option<f64>, twin: Twin) -> Option<f64> {
+        field(&median_sample(self.samples.get(work)?.get(&twin)?))
+    }
+
+    /// A twin's median divided by another's.
+    pub(crate) fn ratio(
+        &self,
+        work: &str,
+        field: fn(&Sample) -> Option<f64>,
+        of: Twin,
+        by: Twin,
+    ) -> Option<f64> {
+        let divisor = self.median(work, field, by).filter(|divisor| *divisor > 0.0)?;
+        Some(self.median(work, field, of)? / divisor)
     }
 
     /// Everything, for the file.
@@ -81,7 +102,7 @@ impl Results {
             })
         });
         let memory = self.memory_kib.iter().flat_map(|(work, twins)| {
-            twins.iter().map(|(twin, kib)| Memory { work, twin: twin.name(), kib: *kib })
+            twins.iter().map(|(twin, kib)| Memory { work, twin: twin.name(), kib_per_connection: *kib })
         });
         (lines.collect(), memory.collect())
     }

@@ -1,9 +1,7 @@
 //! The same work's different ways: direct, through the gateway, and through those it is compared with.
 
-use std::fmt::Write;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
@@ -12,12 +10,10 @@ use serde::Deserialize;
 use testkit::FreePorts;
 use testkit::leash::Leash;
 
+use super::pin;
+use super::place::Place;
 use super::programs::{Programs, Running};
 
-/// User of the gateway's SASL listener.
-pub(crate) const USER: &str = "bench";
-/// Its password: no secret, the gateway listens on loopback only.
-pub(crate) const PASSWORD: &str = "bench-password";
 /// Limits of the twin that has some.
 pub(crate) const LIMITS: usize = 100;
 /// As many for all who let us choose.
@@ -39,8 +35,20 @@ pub(crate) enum Twin {
     FloorSplice,
     /// Portcullis
     Gateway,
-    /// The same with a hundred limits that never trigger
+    /// The same with SASL, an admin address, and a hundred limits that never trigger
     Limited,
+    /// Portcullis with one thread, on one core
+    #[value(skip)]
+    OneCore,
+    /// Portcullis with two threads, on two cores
+    #[value(skip)]
+    TwoCores,
+    /// The bare tokio relay with one thread, on one core
+    #[value(skip)]
+    RelayOneCore,
+    /// The bare tokio relay with two threads, on two cores
+    #[value(skip)]
+    RelayTwoCores,
 }
 
 impl Twin {
@@ -54,7 +62,78 @@ impl Twin {
             Twin::FloorSplice => "floor-splice",
             Twin::Gateway => "gateway",
             Twin::Limited => "limited",
+            Twin::OneCore => "1-core",
+            Twin::TwoCores => "2-cores",
+            Twin::RelayOneCore => "relay-1-core",
+            Twin::RelayTwoCores => "relay-2-cores",
         }
+    }
+
+    /// Whether it is Portcullis.
+    pub(crate) fn is_gateway(self) -> bool {
+        matches!(self, Twin::Gateway | Twin::Limited | Twin::OneCore | Twin::TwoCores)
+    }
+
+    /// The cores that it is kept on, where it is.
+    fn cores(self) -> Option<usize> {
+        match self {
+            Twin::OneCore | Twin::RelayOneCore => Some(1),
+            Twin::TwoCores | Twin::RelayTwoCores => Some(2),
+            Twin::Direct
+            | Twin::Haproxy
+            | Twin::Relay
+            | Twin::FloorCopy
+            | Twin::FloorSplice
+            | Twin::Gateway
+            | Twin::Limited => None,
+        }
+    }
+
+    /// The threads that carry its connections, where it lets us choose.
+    pub(crate) fn threads(self) -> usize {
+        self.cores().unwrap_or(THREADS)
+    }
+
+    /// How a stream of requests comes in.
+    pub(crate) fn entry(self) -> Entry {
+        if self == Twin::Limited { Entry::Login } else { Entry::Plain }
+    }
+}
+
+/// Whether there is TLS towards the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Security {
+    /// No.
+    Plain,
+    /// TLS 1.3.
+    Tls,
+}
+
+/// How the load comes in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Entry {
+    /// Without anything.
+    Plain,
+    /// With SASL/PLAIN, where that is asked for.
+    Login,
+    /// With TLS.
+    Tls,
+    /// With both.
+    TlsLogin,
+}
+
+impl Entry {
+    pub(crate) fn has_login(self) -> bool {
+        matches!(self, Entry::Login | Entry::TlsLogin)
+    }
+
+    pub(crate) fn has_tls(self) -> bool {
+        matches!(self, Entry::Tls | Entry::TlsLogin)
+    }
+
+    /// The same for those who ask nobody to log in.
+    fn without_login(self) -> Entry {
+        if self.has_tls() { Entry::Tls } else { Entry::Plain }
     }
 }
 
@@ -62,10 +141,7 @@ impl Twin {
 pub(crate) struct Way {
     /// Which one.
     pub(crate) twin: Twin,
-    /// Where it is entered.
-    pub(crate) address: SocketAddr,
-    /// Where it is entered with SASL/PLAIN, if it speaks that.
-    pub(crate) login_address: Option<SocketAddr>,
+    entrances: Vec<(Entry, SocketAddr)>,
     proxy: Option<Running>,
     _ports: Option<FreePorts>,
 }
@@ -83,36 +159,48 @@ pub(crate) fn sink(programs: &Programs, leash: &mut Leash) -> Result<(Running, S
     Ok((sink, address))
 }
 
-fn first(program: &mut Running) -> Result<SocketAddr> {
+/// Where a program of ours listens.
+pub(crate) fn first(program: &mut Running) -> Result<SocketAddr> {
     let Ports { ports } = program.told()?;
     Ok(loopback(*ports.first().context("no port")?))
 }
 
-fn loopback(port: u16) -> SocketAddr {
+pub(crate) fn loopback(port: u16) -> SocketAddr {
     (Ipv4Addr::LOCALHOST, port).into()
 }
 
 impl Way {
-    /// Opens the way to `sink`; the load's patience waits until it can be gone.
-    pub(crate) fn open(twin: Twin, programs: &Programs, leash: &mut Leash, sink: SocketAddr) -> Result<Way> {
-        let way = |address, proxy| Way { twin, address, login_address: None, proxy, _ports: None };
-        match twin {
-            Twin::Direct => Ok(way(sink, None)),
-            Twin::Haproxy => haproxy(programs, leash, sink),
-            Twin::Gateway => gateway(twin, programs, leash, sink, 0),
-            Twin::Limited => gateway(twin, programs, leash, sink, LIMITS),
-            Twin::Relay | Twin::FloorCopy | Twin::FloorSplice => {
-                let mut command = programs.ours(if twin == Twin::Relay { "relay" } else { "floor" });
-                command.arg(sink.to_string());
-                if twin == Twin::FloorSplice {
-                    command.arg("--splice");
-                }
-                let log = programs.output.join(format!("{}.log", twin.name()));
-                let mut proxy = Running::start(leash, &mut command, Some(&log))?;
-                let address = first(&mut proxy)?;
-                Ok(way(address, Some(proxy)))
+    /// Opens the way to `broker`; the load's patience waits until it can be gone.
+    pub(crate) fn open(
+        twin: Twin,
+        programs: &Programs,
+        leash: &mut Leash,
+        broker: SocketAddr,
+    ) -> Result<Way> {
+        let mut start = || match twin {
+            Twin::Direct => {
+                Ok(Way { twin, entrances: vec![(Entry::Plain, broker)], proxy: None, _ports: None })
             }
+            Twin::Haproxy => haproxy(programs, leash, broker),
+            Twin::Gateway | Twin::Limited | Twin::OneCore | Twin::TwoCores => {
+                gateway(twin, programs, leash, broker)
+            }
+            Twin::Relay | Twin::RelayOneCore | Twin::RelayTwoCores | Twin::FloorCopy | Twin::FloorSplice => {
+                relay(twin, programs, leash, broker)
+            }
+        };
+        match twin.cores() {
+            Some(cores) => pin::on_cores(cores, start),
+            None => start(),
         }
+    }
+
+    /// Where it is entered so, or without a login where nobody asks for one; and which of both it is.
+    pub(crate) fn entrance(&self, entry: Entry) -> Result<(Entry, SocketAddr)> {
+        let at = |wanted| self.entrances.iter().find(|(found, _)| *found == wanted).copied();
+        at(entry)
+            .or_else(|| at(entry.without_login()))
+            .with_context(|| format!("{} is not entered so", self.twin.name()))
     }
 
     /// The process of the proxy.
@@ -134,89 +222,47 @@ impl Way {
     }
 }
 
-fn haproxy(programs: &Programs, leash: &mut Leash, sink: SocketAddr) -> Result<Way> {
+fn relay(twin: Twin, programs: &Programs, leash: &mut Leash, broker: SocketAddr) -> Result<Way> {
+    let is_floor = matches!(twin, Twin::FloorCopy | Twin::FloorSplice);
+    let mut command = programs.ours(if is_floor { "floor" } else { "relay" });
+    command.arg(broker.to_string());
+    if twin == Twin::FloorSplice {
+        command.arg("--splice");
+    }
+    if !is_floor {
+        command.args(["--runtimes", &twin.threads().to_string()]);
+    }
+    let mut proxy = Running::start(leash, &mut command, Some(&programs.log(twin.name())))?;
+    let entrances = vec![(Entry::Plain, first(&mut proxy)?)];
+    Ok(Way { twin, entrances, proxy: Some(proxy), _ports: None })
+}
+
+fn haproxy(programs: &Programs, leash: &mut Leash, broker: SocketAddr) -> Result<Way> {
     let program = programs.haproxy.as_ref().context("haproxy is not installed")?;
-    let ports = FreePorts::reserve(1)?;
-    let address = loopback(ports.base());
+    let ports = FreePorts::reserve(2)?;
+    let (plain, tls) = (loopback(ports.at(0)), loopback(ports.at(1)));
     // Two sockets for each connection, and a pipe of two ends for some of them.
     let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
     let connections = files.map_or(HAPROXY_CONNECTIONS_MAX, |files| HAPROXY_CONNECTIONS_MAX.min(files / 3));
+    let certificate = programs.tls.chain_and_key.display();
     let configuration = format!(
         "global\n  nbthread {THREADS}\n  maxconn {connections}\n\
          defaults\n  mode tcp\n  option splice-auto\n  timeout connect 5s\n  timeout client 5m\n  \
          timeout server 5m\n\
-         listen kafka\n  bind {address}\n  server sink {sink}\n"
+         listen kafka\n  bind {plain}\n  server sink {broker}\n\
+         listen kafka-tls\n  bind {tls} ssl crt {certificate} ssl-min-ver TLSv1.3\n  server sink {broker}\n"
     );
     let path = programs.output.join("haproxy.cfg");
     fs::write(&path, configuration)?;
     let mut command = Command::new(program);
     command.arg("-db").arg("-f").arg(&path);
-    let proxy = Running::start(leash, &mut command, Some(&programs.output.join("haproxy.log")))?;
-    Ok(Way { twin: Twin::Haproxy, address, login_address: None, proxy: Some(proxy), _ports: Some(ports) })
+    let proxy = Running::start(leash, &mut command, Some(&programs.log("haproxy")))?;
+    let entrances = vec![(Entry::Plain, plain), (Entry::Tls, tls)];
+    Ok(Way { twin: Twin::Haproxy, entrances, proxy: Some(proxy), _ports: Some(ports) })
 }
 
-/// A gateway's configuration and its ports.
-pub(crate) struct Place {
-    /// Its `proxy.toml`.
-    pub(crate) file: PathBuf,
-    /// The ports of the sink's one node: without a login, and with one.
-    pub(crate) nodes: [SocketAddr; 2],
-    ports: FreePorts,
-}
-
-impl Place {
-    /// Before `sink`, with so many limits.
-    pub(crate) fn new(programs: &Programs, sink: SocketAddr, limits: usize) -> Result<Place> {
-        let ports = FreePorts::reserve(6)?;
-        let mut configuration = format!(
-            "[process]\nthreads = {THREADS}\n\n[[cluster]]\nname = \"bench\"\nbootstrap = [\"{sink}\"]\n\n"
-        );
-        // The node is node 1, so its ports are one above their base.
-        let nodes = [loopback(ports.at(3)), loopback(ports.at(5))];
-        for (bind, node, sasl) in
-            [(ports.at(0), nodes[0], ""), (ports.at(1), nodes[1], "sasl = [\"PLAIN\"]\n")]
-        {
-            write!(
-                configuration,
-                "[[cluster.listener]]\nbind = \"{}\"\nnode_port_base = {}\nnode_ids = \"1\"\n{sasl}\n",
-                loopback(bind),
-                node.port() - 1
-            )?;
-        }
-        write!(configuration, "[[user]]\nname = \"{USER}\"\npassword = \"{PASSWORD}\"\n")?;
-        (0..limits).for_each(|number| configuration.push_str(&limit(number)));
-        let file = programs.output.join(format!("proxy-{limits}-limits.toml"));
-        fs::write(&file, configuration)?;
-        Ok(Place { file, nodes, ports })
-    }
-}
-
-/// A limit of one kind after the other, by one key after the other, far above what the bench can do.
-fn limit(number: usize) -> String {
-    let kinds = [
-        "kind = \"fixed-window\"\ncount = 1_000_000_000_000\nwindow = \"60s\"",
-        "kind = \"leaky-bucket\"\nrate = 100_000_000\nburst = 100_000_000",
-        "kind = \"sliding-window\"\ncount = 1_000_000_000_000\nwindow = \"60s\"",
-        "kind = \"bytes\"\nproduce_rate = \"900GiB/s\"\nfetch_rate = \"900GiB/s\"",
-        "kind = \"leaky-bucket\"\nrate = 200_000_000\nburst = 100_000_000\nmode = \"observe\"",
-    ];
-    let keys =
-        ["\"principal\"", "\"client_id\"", "\"address\"", "", "\"principal\", \"client_id\"", "\"api\""];
-    let (kind, by) = (kinds[number % kinds.len()], keys[number % keys.len()]);
-    format!("[[limit]]\nname = \"limit-{number}\"\nby = [{by}]\n{kind}\n")
-}
-
-fn gateway(
-    twin: Twin,
-    programs: &Programs,
-    leash: &mut Leash,
-    sink: SocketAddr,
-    limits: usize,
-) -> Result<Way> {
-    let Place { file, nodes: [address, login], ports } = Place::new(programs, sink, limits)?;
-    let mut command = programs.ours("portcullis");
-    command.arg("run").arg(&file);
-    let log = programs.output.join(format!("{}.log", twin.name()));
-    let proxy = Running::start(leash, &mut command, Some(&log))?;
-    Ok(Way { twin, address, login_address: Some(login), proxy: Some(proxy), _ports: Some(ports) })
+fn gateway(twin: Twin, programs: &Programs, leash: &mut Leash, broker: SocketAddr) -> Result<Way> {
+    let place = Place::new(programs, twin, broker)?;
+    let proxy = Running::start(leash, &mut place.command(programs), Some(&programs.log(twin.name())))?;
+    Ok(Way { twin, entrances: place.entrances, proxy: Some(proxy), _ports: Some(place.ports) })
 }

@@ -224,8 +224,7 @@ impl Playing {
             let ended = thread.join().map_err(|_| anyhow!("a thread panicked"))?;
             let outcome = ended.and_then(|(load, outcome)| {
                 load.finish(leash)?;
-                ensure!(outcome.errors == 0, "{} failed connections", outcome.errors);
-                ensure!(outcome.requests > 0, "it did nothing");
+                outcome.is_whole()?;
                 Ok(outcome)
             });
             outcomes.push(match outcome {
