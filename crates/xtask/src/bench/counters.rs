@@ -1,6 +1,7 @@
 //! What the kernel counted of a process: CPU time and memory, from `/proc`.
 
 use std::fs;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -37,19 +38,23 @@ pub(crate) fn forget_rss_max(pid: u32) -> Result<()> {
     fs::write(format!("/proc/{pid}/clear_refs"), "5").context("cannot reset VmHWM")
 }
 
-/// Open file descriptors.
+/// Open file descriptors, but for pipes: those that the gateway has made for large frames it keeps for the next ones, and
+/// bounds by their number.
 pub(crate) fn files(pid: u32) -> Result<u32> {
-    entries(pid, "fd")
+    let is_pipe = |file: &PathBuf| {
+        fs::read_link(file).is_ok_and(|target| target.as_os_str().as_encoded_bytes().starts_with(b"pipe:"))
+    };
+    Ok(u32::try_from(entries(pid, "fd")?.iter().filter(|file| !is_pipe(file)).count())?)
 }
 
 /// Threads.
 pub(crate) fn threads(pid: u32) -> Result<u32> {
-    entries(pid, "task")
+    Ok(u32::try_from(entries(pid, "task")?.len())?)
 }
 
-fn entries(pid: u32, of: &str) -> Result<u32> {
-    let count = fs::read_dir(format!("/proc/{pid}/{of}")).context("the process is gone")?.count();
-    Ok(u32::try_from(count)?)
+fn entries(pid: u32, of: &str) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(format!("/proc/{pid}/{of}")).context("the process is gone")?;
+    Ok(entries.map(|entry| entry.map(|entry| entry.path())).collect::<std::io::Result<_>>()?)
 }
 
 fn status(pid: u32, key: &str) -> Result<u64> {
