@@ -91,7 +91,7 @@ impl Pump {
         let mut timed = Timed::default();
         let mut losses = self.losses.get();
         loop {
-            let filled = match self.splice_answer(&mut intake, frame.unseen()).await {
+            let filled = match self.splice_answer(&mut intake, frame.unseen(), losses).await {
                 Ok(Some(true)) => {
                     frame.pass_unseen();
                     Ok(Filled::Due)

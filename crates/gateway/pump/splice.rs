@@ -116,14 +116,15 @@ impl Pump {
     }
 
     /// Lets the next `left` bytes of a large answer, which have not come, go to the client. `None` where they have to be copied;
-    /// else whether they have gone, and the broker was not lost before.
+    /// else whether they have gone. They have not where a broker was lost since `losses` were counted: what another one sends is no
+    /// part of this answer.
     pub(super) async fn splice_answer(
         &self,
         intake: &mut Intake,
         left: usize,
+        losses: u32,
     ) -> Result<Option<bool>, Ended> {
         let Some((broker, pipe)) = self.passage(intake, left) else { return Ok(None) };
-        let losses = self.losses.get();
         let mut passage = Passage { from: &broker, to: &self.client, pipe, left };
         while !passage.is_over() {
             match self.step(&mut passage, Towards::Client, losses).await {
