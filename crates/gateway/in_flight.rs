@@ -215,11 +215,8 @@ impl InFlight {
 
     /// Takes what the broker owed at the front: its answer has begun.
     pub fn pop_asked(&self) {
-        let asked = self.owed.borrow_mut().pop_front_if(|owed| matches!(owed, Owed::ByBroker(_)));
-        if let Some(Owed::ByBroker(asked)) = asked {
-            self.kept.borrow_mut().pop(asked.keep);
-            self.have_popped(1);
-        }
+        let mut is_first = true;
+        self.pop_while(|_| std::mem::take(&mut is_first));
     }
 
     /// Keeps bytes of the question that is pushed next.

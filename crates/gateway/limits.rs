@@ -29,6 +29,7 @@ use policy::quota::{Handle, Nanos, Rules, Waiter, Who};
 use wire::Api;
 
 use crate::conn::Session;
+use crate::moment::nanos;
 use crate::topics::TopicId;
 
 pub use allowance::Allowance;
@@ -36,7 +37,6 @@ pub use charge::Request;
 use charge::observed;
 pub use charged::Charged;
 pub use clock::Clock;
-use clock::nanos;
 pub use glance::Body;
 pub use meter::{Listening, Metered};
 use names::Named;

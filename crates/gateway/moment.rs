@@ -40,7 +40,8 @@ impl Moment {
     }
 }
 
-fn nanos(time: Duration) -> u64 {
+/// A time in one word.
+pub fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 

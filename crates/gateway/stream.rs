@@ -53,8 +53,15 @@ impl Stream {
         polled.map_ok(|()| read.filled().len())
     }
 
-    /// Ready when a read is worth a buffer.
-    pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Ready when a read is worth a buffer. `waits` says that one, or this, was pending since bytes came last: then a waker
+    /// waits already, and to know that nothing has come costs less than to register it again.
+    pub fn poll_worth(&self, cx: &mut Context<'_>, waits: &mut bool) -> Poll<()> {
+        let is_dry = if *waits { !self.has_news() } else { self.poll_readable(cx).is_pending() };
+        *waits |= is_dry;
+        if is_dry { Poll::Pending } else { Poll::Ready(()) }
+    }
+
+    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
         match &*self.transport.borrow() {
             // An error is told by the read.
             Transport::Plain(socket) => socket.poll_read_ready(cx).map(drop),
@@ -63,9 +70,8 @@ impl Stream {
         }
     }
 
-    /// Whether anything has come since a read, or [`Stream::poll_readable`], was pending. If nothing has, its waker still waits,
-    /// which costs less to know than to register it again.
-    pub fn has_news(&self) -> bool {
+    /// Whether anything has come to the socket.
+    fn has_news(&self) -> bool {
         let transport = self.transport.borrow();
         let socket = match &*transport {
             Transport::Plain(socket) => socket,

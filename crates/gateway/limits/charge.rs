@@ -14,6 +14,7 @@ use super::glance::{Body, Expected};
 use super::names::Name;
 use super::{Admission, Limits, known, nanos};
 use crate::conn::Session;
+use crate::moment::Moment;
 
 /// A request as limits see it before it goes on.
 pub struct Request<'a> {
@@ -40,7 +41,7 @@ impl Limits {
         }
         let by_api = self.by_api.borrow();
         let passes = match known(&by_api, api) {
-            Some(charged) => charged.passes(size as u64, self.at(now)),
+            Some(charged) => charged.passes(size, self.at(now)),
             None => false,
         };
         self.admitted.set(passes);
@@ -51,20 +52,12 @@ impl Limits {
     /// Whether an answer of so many bytes may go as it is and is charged, as nearly all are.
     #[allow(clippy::inline_always, reason = "every answer comes by here, and only from one place")]
     #[inline(always)]
-    pub fn pass_back(&self, api: Api, size: usize, now: Instant) -> bool {
-        if self.is_off() {
-            return true;
+    pub fn pass_back(&self, api: Api, size: usize, now: Moment) -> bool {
+        let passes = self.allowance_back(api, now).is_some_and(|mut allowance| allowance.covers(size));
+        if passes {
+            self.pass_row_back(api, size as u64);
         }
-        if self.pause.until().is_some() {
-            return false;
-        }
-        if !api.brings_records() {
-            return true;
-        }
-        match known(&self.by_api.borrow(), api) {
-            Some(charged) => charged.passes_back(size as u64, self.at(now)),
-            None => false,
-        }
+        passes
     }
 
     /// Charges a request before it goes on, and says when it may.

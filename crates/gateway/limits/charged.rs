@@ -102,14 +102,10 @@ impl Charged {
     /// Pays for a request of `size` bytes out of what was taken in advance, or takes nothing and says no.
     #[allow(clippy::inline_always, reason = "it has one caller, by which all comes")]
     #[inline(always)]
-    pub(super) fn passes(&self, size: u64, now: Nanos) -> bool {
-        let passes = self.only_pays
-            && self.requests.covers(1, now)
-            && self.produced.covers(size, now)
-            && self.fetched.covers(PLENTY, now);
+    pub(super) fn passes(&self, size: usize, now: Nanos) -> bool {
+        let passes = self.allowance(now).is_some_and(|mut allowance| allowance.covers(size));
         if passes {
-            self.requests.spend(1);
-            self.produced.spend(size);
+            self.pass_row(1, size as u64);
         }
         passes
     }
@@ -132,9 +128,10 @@ impl Charged {
         self.produced.spend(bytes);
     }
 
-    /// What [`Self::passes_back`] would let pass of the next answers. `None` if none.
+    /// How much of the next answers is paid for by what was taken in advance. `None` if nothing.
     #[inline]
     pub(super) fn allowance_back(&self, now: Nanos) -> Option<Allowance> {
+        // Who was told how much to ask for is told anew after what that brought.
         let passes = !self.portion.is_set() && self.fetched.covers(1, now);
         passes.then(|| Allowance { messages: u64::MAX, bytes: self.fetched.left() })
     }
@@ -143,14 +140,6 @@ impl Charged {
     #[inline]
     pub(super) fn pass_row_back(&self, bytes: u64) {
         self.fetched.spend(bytes);
-    }
-
-    /// Pays for an answer of `size` bytes out of what was taken in advance, or takes nothing and says no.
-    #[allow(clippy::inline_always, reason = "it has one caller, by which all comes")]
-    #[inline(always)]
-    pub(super) fn passes_back(&self, size: u64, now: Nanos) -> bool {
-        // Who was told how much to ask for is told anew after what that brought.
-        !self.portion.is_set() && self.fetched.pays(size, now)
     }
 
     /// Whether nobody need be told how much to ask for. What was taken in advance for that is added to before it ends.

@@ -1,10 +1,10 @@
 //! Time as limits count it.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use policy::quota::Nanos;
 
-use crate::moment::Moment;
+use crate::moment::{Moment, nanos};
 
 /// Tells moments as limits count them: nanoseconds of Unix time, so that the windows of all replicas are the same, which
 /// never go back.
@@ -32,8 +32,4 @@ impl Clock {
     pub fn of(&self, moment: Moment) -> Nanos {
         self.unix.saturating_add(moment.nanos_since(self.start))
     }
-}
-
-pub(super) fn nanos(time: Duration) -> Nanos {
-    Nanos::try_from(time.as_nanos()).unwrap_or(Nanos::MAX)
 }

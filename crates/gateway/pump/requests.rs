@@ -142,10 +142,7 @@ impl Pump {
             if let Some(since) = paused_at.take() {
                 self.session.limits.pause.has_waited(since);
             }
-            let is_dry =
-                if waits { !self.client.has_news() } else { self.client.poll_readable(cx).is_pending() };
-            if is_dry {
-                waits = true;
+            if self.client.poll_worth(cx, &mut waits).is_pending() {
                 self.is_dry(intake);
                 return Poll::Pending;
             }

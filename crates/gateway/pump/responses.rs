@@ -186,9 +186,7 @@ impl Pump {
             // Without a broker there is nothing to wait for: one is made in this task, before this poll.
             let broker = self.broker.borrow();
             let Some(broker) = &*broker else { return Poll::Pending };
-            let is_dry = if waits { !broker.has_news() } else { broker.poll_readable(cx).is_pending() };
-            if is_dry {
-                waits = true;
+            if broker.poll_worth(cx, &mut waits).is_pending() {
                 intake.release_if_empty();
                 return Poll::Pending;
             }
@@ -241,7 +239,7 @@ impl Pump {
         if matches!(frame, Frame::Boundary) {
             self.in_flight.settled();
         }
-        timed.settle(self, now);
+        timed.settle(self, at);
         Ok(())
     }
 

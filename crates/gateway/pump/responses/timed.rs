@@ -1,10 +1,9 @@
 //! How long answers took. Those of a batch mostly took equally long, and are counted in one go.
 
-use std::time::Instant;
-
 use wire::Api;
 
 use crate::metrics::Counts;
+use crate::moment::Moment;
 use crate::pump::Pump;
 
 /// Times that are kept until their bytes are written; further ones count without that last write.
@@ -53,11 +52,11 @@ impl Timed {
     }
 
     /// Counts what the gateway spent on the answers whose bytes are written now.
-    pub(super) fn settle(&mut self, pump: &Pump, read_at: Instant) {
+    pub(super) fn settle(&mut self, pump: &Pump, read_at: Moment) {
         if self.0.is_empty() {
             return;
         }
-        let writing = u64::try_from(read_at.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let writing = Moment::now().nanos_since(read_at);
         for Span { api, nanos, times } in self.0.drain(..) {
             pump.session.counts.spent(api, nanos.saturating_add(writing), times);
         }

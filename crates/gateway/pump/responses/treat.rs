@@ -83,7 +83,9 @@ impl Pump {
             return Ok(Begun::More);
         }
         if !matches!(begun, Begun::More) {
-            if asked.slotted || !self.session.limits.pass_back(asked.api, SIZE_BYTES + size, now) {
+            if asked.slotted
+                || !self.session.limits.pass_back(asked.api, SIZE_BYTES + size, self.heard_at.get())
+            {
                 self.limit_answer(asked, size, &mut frame[..there], &mut begun, now);
             }
             self.in_flight.pop_asked();
