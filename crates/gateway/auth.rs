@@ -13,7 +13,6 @@ use crate::conn::{Session, until_closing};
 use crate::ended::{Ended, Side, Why};
 use crate::frames::{FrameError, Frames, HEAD_CUT};
 use crate::stream::Stream;
-use crate::verify::Busy;
 
 /// Kafka's error for a request that makes no sense.
 const INVALID_REQUEST: i16 = 42;
@@ -145,29 +144,12 @@ pub async fn answer(
     Ok(reply)
 }
 
-/// Whether this is the user's password: remembered, or verified at the price of some milliseconds.
+/// Whether this is the user's password.
 async fn verify(session: &Session, plain: Plain) -> Verified {
     let gateway = &session.gateway;
     let Plain { user, password } = plain;
     let users = Arc::clone(&gateway.live().users);
-    let remembered = users
-        .get(&user)
-        .is_some_and(|credential| gateway.remembered.knows(&user, credential, password.expose().as_bytes()));
-    if remembered {
-        return users.principal(&user).map_or(Verified::Unknown, Verified::Known);
-    }
-    let verifying =
-        gateway.verifier.verify(session.peer.ip(), Arc::clone(&users), user.clone(), password.clone());
-    match verifying.await {
-        Ok(Some(principal)) => {
-            if let Some(credential) = users.get(&user) {
-                gateway.remembered.remember(&user, credential, password.expose().as_bytes());
-            }
-            Verified::Known(principal)
-        }
-        Ok(None) => Verified::Unknown,
-        Err(Busy) => Verified::Unavailable,
-    }
+    gateway.verifier.verify(session.peer.ip(), users, user, password).await
 }
 
 /// The answer to an `ApiVersions` request: what the cluster offers, promised to this connection from now on.

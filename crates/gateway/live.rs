@@ -9,7 +9,6 @@ use config::Model;
 use policy::access::Privilege;
 use policy::credential::Settled;
 use policy::quota::Rules;
-use policy::remembered::Remembered;
 use tokio::sync::{Semaphore, watch};
 
 use crate::cluster::Cluster;
@@ -51,8 +50,6 @@ pub struct Drained;
 pub struct Gateway {
     live: ArcSwap<Live>,
     changes: watch::Sender<Phase>,
-    /// Passwords that were verified lately.
-    pub remembered: Remembered,
     /// Where passwords are verified.
     pub verifier: Verifier,
     /// What is counted once for the process.
@@ -69,14 +66,13 @@ pub struct Gateway {
 
 impl Gateway {
     /// A gateway with `live`. It accepts nothing before [`Gateway::serve`].
-    pub fn new(live: Live, remembered: Remembered, verifier: Verifier, inherited: Inherited) -> Self {
+    pub fn new(live: Live, verifier: Verifier, inherited: Inherited) -> Self {
         let connections = Arc::new(Semaphore::new(live.model.process.connections_max));
         let (changes, _) = watch::channel(Phase::Arriving);
         let metrics = Metrics::default();
         Self {
             live: ArcSwap::from_pointee(live),
             changes,
-            remembered,
             verifier,
             metrics,
             connections,
@@ -93,7 +89,7 @@ impl Gateway {
 
     /// Replaces the configuration; every connection looks at it at once.
     pub fn apply(&self, live: Live) {
-        self.remembered.retain(&live.users);
+        self.verifier.retain(&live.users);
         self.live.store(Arc::new(live));
         self.look_again();
     }

@@ -130,7 +130,7 @@ impl Process {
         pool::keep_pages_small();
         let threads = model.process.threads;
         let workers = Workers::start(threads).map_err(|error| StartError::System("worker threads", error))?;
-        let verifier = Verifier::start(threads.div_ceil(2))
+        let verifier = Verifier::start(threads.div_ceil(2), Remembered::new(random()?))
             .map_err(|error| StartError::System("verifying threads", error))?;
         let users = settle(&model.users, None)?;
         let empty = Live {
@@ -140,7 +140,7 @@ impl Process {
             clusters: std::collections::BTreeMap::new(),
         };
         let plan = Plan::new(model, users, &empty.clusters, &inherited).map_err(StartError::Obstacles)?;
-        let gateway = Arc::new(Gateway::new(empty, Remembered::new(random()?), verifier, inherited));
+        let gateway = Arc::new(Gateway::new(empty, verifier, inherited));
         let workers = Arc::new(workers);
         let bind = |admin: &config::Admin| match gateway.inherited.at(admin.bind) {
             Some(socket) => Ok(socket),

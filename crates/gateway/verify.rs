@@ -9,6 +9,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use config::Secret;
 use policy::credential::Settled;
+use policy::remembered::Remembered;
+use policy::sasl::Verified;
 use tokio::sync::oneshot;
 
 /// Logins of one address that wait their turn; more are turned away.
@@ -25,7 +27,7 @@ struct Job {
     users: Arc<Settled>,
     user: String,
     password: Secret,
-    done: oneshot::Sender<Option<Arc<str>>>,
+    done: oneshot::Sender<Verified>,
 }
 
 /// Who waits, by address, and whose turn it is.
@@ -42,20 +44,17 @@ pub struct Verifier {
     shared: Arc<Shared>,
 }
 
-#[derive(Default)]
 struct Shared {
     turns: Mutex<Turns>,
     more: Condvar,
+    /// Passwords that were verified lately.
+    remembered: Remembered,
 }
-
-/// Too many logins wait already.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Busy;
 
 impl Verifier {
     /// Starts `threads` verifying threads.
-    pub fn start(threads: usize) -> std::io::Result<Self> {
-        let shared = Arc::new(Shared::default());
+    pub fn start(threads: usize, remembered: Remembered) -> std::io::Result<Self> {
+        let shared = Arc::new(Shared { turns: Mutex::default(), more: Condvar::new(), remembered });
         for n in 0..threads {
             let shared = Arc::clone(&shared);
             std::thread::Builder::new().name(format!("verify-{n}")).spawn(move || shared.work())?;
@@ -63,17 +62,28 @@ impl Verifier {
         Ok(Self { shared })
     }
 
-    /// The principal, if `password` is the user's, once `from` had its turn. `Err` when too many wait.
+    /// Whether `password` is the user's: remembered, or verified at the price of some milliseconds, once `from` has its
+    /// turn. [`Verified::Unavailable`] when too many wait.
     pub async fn verify(
         &self,
         from: IpAddr,
         users: Arc<Settled>,
         user: String,
         password: Secret,
-    ) -> Result<Option<Arc<str>>, Busy> {
+    ) -> Verified {
+        if let Some(principal) = self.shared.recalled(&users, &user, &password) {
+            return Verified::Known(principal);
+        }
         let (done, answer) = oneshot::channel();
-        self.shared.enqueue(from, Job { users, user, password, done })?;
-        answer.await.map_err(|_| Busy)
+        if !self.shared.enqueue(from, Job { users, user, password, done }) {
+            return Verified::Unavailable;
+        }
+        answer.await.unwrap_or(Verified::Unavailable)
+    }
+
+    /// Forgets everyone who is not among the users any more.
+    pub fn retain(&self, users: &Settled) {
+        self.shared.remembered.retain(users);
     }
 }
 
@@ -89,11 +99,19 @@ impl Shared {
         self.turns.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn enqueue(&self, from: IpAddr, job: Job) -> Result<(), Busy> {
+    /// The principal, if this password of its was verified before.
+    fn recalled(&self, users: &Settled, user: &str, password: &Secret) -> Option<Arc<str>> {
+        let credential = users.get(user)?;
+        let is_known = self.remembered.knows(user, credential, password.expose().as_bytes());
+        is_known.then(|| users.principal(user)).flatten()
+    }
+
+    /// Whether the job may wait for its turn.
+    fn enqueue(&self, from: IpAddr, job: Job) -> bool {
         let mut turns = self.lock();
         let waiting_here = turns.waiting.get(&from).map_or(0, VecDeque::len);
         if turns.len >= WAITING_MAX || waiting_here >= WAITING_PER_ADDRESS_MAX {
-            return Err(Busy);
+            return false;
         }
         if waiting_here == 0 {
             turns.order.push_back(from);
@@ -102,7 +120,7 @@ impl Shared {
         turns.len += 1;
         drop(turns);
         self.more.notify_one();
-        Ok(())
+        true
     }
 
     /// The next job: the first one of the address whose turn it is, which then goes behind the others.
@@ -127,8 +145,22 @@ impl Shared {
         // Without the right to do so the threads keep the common priority, which is fair enough.
         let _ = rustix::process::nice(NICE);
         while let Some(Job { users, user, password, done }) = self.next() {
-            let _ = done.send(users.verify(&user, password.expose().as_bytes()));
+            let _ = done.send(self.judge(&users, &user, &password));
         }
+    }
+
+    /// Many connections of one user come at once after a restart: the first is verified, and those that waited behind it
+    /// are remembered.
+    fn judge(&self, users: &Settled, user: &str, password: &Secret) -> Verified {
+        if let Some(principal) = self.recalled(users, user, password) {
+            return Verified::Known(principal);
+        }
+        let password = password.expose().as_bytes();
+        let Some(principal) = users.verify(user, password) else { return Verified::Unknown };
+        if let Some(credential) = users.get(user) {
+            self.remembered.remember(user, credential, password);
+        }
+        Verified::Known(principal)
     }
 }
 
@@ -144,5 +176,28 @@ impl Turns {
         }
         self.len -= usize::from(job.is_some());
         job
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use config::{Credential, User, Users};
+    use policy::credential::{derive, settle};
+
+    use super::*;
+
+    #[test]
+    fn who_waits_behind_the_same_login_is_remembered_when_its_turn_comes() {
+        let of_another = derive(b"another", &[1; 16], 4096);
+        let users =
+            Users::new([User { name: "alice".into(), credential: Credential::Scram(of_another.clone()) }]);
+        let users = settle(&users, || [0; 16]);
+        let (turns, more) = (Mutex::default(), Condvar::new());
+        let shared = Shared { turns, more, remembered: Remembered::new([7; 32]) };
+        let password = Secret::new("secret");
+        assert_eq!(shared.judge(&users, "alice", &password), Verified::Unknown);
+        // Verified, it would be refused: that it is known tells where the answer came from.
+        shared.remembered.remember("alice", &of_another, b"secret");
+        assert_eq!(shared.judge(&users, "alice", &password), Verified::Known("alice".into()));
     }
 }
