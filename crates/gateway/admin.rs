@@ -21,6 +21,7 @@ use tokio::sync::Semaphore;
 use self::brokers::Wish;
 use crate::live::{Gateway, Phase};
 use crate::metrics;
+use crate::timer;
 
 /// Connections to the admin address at once: probes, scrapers and a person.
 const CONNECTIONS_MAX: usize = 64;
@@ -49,7 +50,7 @@ pub async fn serve(socket: TcpListener, gateway: Arc<Gateway>) {
             Ok((client, _)) => client,
             Err(error) => {
                 tracing::warn!(%error, "an admin connection can't be accepted");
-                tokio::time::sleep(Duration::from_millis(100)).await;
+                timer::sleep(Duration::from_millis(100)).await;
                 continue;
             }
         };

@@ -12,7 +12,9 @@ use wire::versions::{self, InvalidSoftware};
 use crate::conn::{Session, until_closing};
 use crate::ended::{Ended, Side, Why};
 use crate::frames::{FrameError, Frames, HEAD_CUT};
+use crate::moment::Moment;
 use crate::stream::Stream;
+use crate::timer;
 
 /// Kafka's error for a request that makes no sense.
 const INVALID_REQUEST: i16 = 42;
@@ -21,7 +23,7 @@ const INVALID_REQUEST: i16 = 42;
 #[derive(Default)]
 pub struct Login {
     /// When the session must be renewed (KIP-368).
-    expires_at: Cell<Option<Instant>>,
+    expires_at: Cell<Option<Moment>>,
     /// The exchange of the login, which goes on with later ones.
     exchange: RefCell<Option<Box<Exchange>>>,
     /// Set between the handshake and the token of a new login: the next frame belongs to it, whatever it is.
@@ -30,7 +32,7 @@ pub struct Login {
 
 impl Login {
     /// Whether the session's lifetime has passed.
-    pub fn has_expired(&self, now: Instant) -> bool {
+    pub fn has_expired(&self, now: Moment) -> bool {
         self.expires_at.get().is_some_and(|end| end < now)
     }
 
@@ -78,7 +80,7 @@ pub async fn welcome(session: &Session, stream: &Stream, frames: &mut Frames) ->
             Step::Refuse { answer, why } => {
                 session.gateway.metrics.login(&session.place.cluster.name, Some(&why));
                 // The delay comes first: a client that guesses learns nothing sooner by not reading the answer.
-                tokio::time::sleep(listener.failed_login_delay).await;
+                timer::sleep(listener.failed_login_delay).await;
                 write(&answer).await?;
                 stream.part().await;
                 return Err(refused(&why));
@@ -99,7 +101,7 @@ pub async fn welcome(session: &Session, stream: &Stream, frames: &mut Frames) ->
 fn admit(session: &Session, exchange: &Exchange, principal: Arc<str>) {
     session.gateway.metrics.login(&session.place.cluster.name, None);
     session.set_principal(principal);
-    session.login.expires_at.set(exchange.lifetime().map(|lifetime| Instant::now() + lifetime));
+    session.login.expires_at.set(exchange.lifetime().map(|lifetime| Moment::now().after(lifetime)));
 }
 
 /// Answers a request of the login's APIs on a connection that is in use: `ApiVersions`, or a new login.
@@ -130,7 +132,7 @@ pub async fn answer(
         }
         Step::Refuse { answer, why } => {
             session.gateway.metrics.login(&session.place.cluster.name, Some(&why));
-            tokio::time::sleep(listener.failed_login_delay).await;
+            timer::sleep(listener.failed_login_delay).await;
             Reply::Last(answer, refused(&why))
         }
         Step::Close(why) => {

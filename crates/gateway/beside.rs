@@ -6,6 +6,7 @@ use crate::conn::Session;
 use crate::frames::Frames;
 use crate::in_flight::Asked;
 use crate::listener::Entry;
+use crate::timer;
 use crate::upstream::{self, ANSWER_BYTES_MAX, CLIENT_ID, Connected};
 
 /// A connection to another broker.
@@ -51,7 +52,7 @@ impl Beside {
             self.frames.next(&self.broker.stream, ANSWER_BYTES_MAX).await.ok()
         };
         let within = session.place.cluster.spec().config.dial_timeout;
-        let answer = tokio::time::timeout(within, asking).await.ok()??;
+        let answer = timer::timeout(within, asking).await.ok()??;
         (answer.first_chunk() == Some(&id.0.to_be_bytes())).then_some(answer)
     }
 }

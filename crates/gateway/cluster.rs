@@ -16,6 +16,7 @@ use crate::health::Health;
 use crate::listener::Listener;
 use crate::metrics::Shard;
 use crate::partitions::{Asks, Partitions};
+use crate::timer;
 use crate::topics::Topics;
 
 /// How a cluster's brokers are reached, as configured.
@@ -147,7 +148,7 @@ impl Cluster {
     /// The topology, waited for at most so long. Cancel-safe.
     pub async fn topology_within(&self, hold: Duration) -> Option<Arc<Topology>> {
         let mut seen = self.topology.subscribe();
-        let learned = tokio::time::timeout(hold, seen.wait_for(Option::is_some)).await;
+        let learned = timer::timeout(hold, seen.wait_for(Option::is_some)).await;
         learned.ok()?.ok()?.clone()
     }
 

@@ -28,6 +28,7 @@ use crate::metrics::Counts;
 use crate::pump::{Pump, Report};
 use crate::sockets;
 use crate::stream::Stream;
+use crate::timer;
 use crate::workers::{Accepted, Permit};
 
 /// How long a client in its login may keep still when the gateway ends.
@@ -299,7 +300,7 @@ async fn open(
         Ok((stream, frames.into_unread()))
     };
     until_closing(session, session.limits.enter(session, false)).await??;
-    let opened = tokio::time::timeout(session.listener.login_timeout, opening).await;
+    let opened = timer::timeout(session.listener.login_timeout, opening).await;
     let opened = opened.unwrap_or_else(|_| Err(Ended::client(Why::LoginTimeout)))?;
     until_closing(session, session.limits.enter(session, true)).await??;
     Ok(opened)
@@ -316,7 +317,7 @@ pub(crate) async fn until_closing<T>(session: &Session, wait: impl Future<Output
             Ok(Phase::Ending(ending)) => *ending,
             Ok(Phase::Arriving | Phase::Serving) | Err(_) => return,
         };
-        tokio::time::sleep_until(ending.welcomes_until().max(word_by).into()).await;
+        timer::sleep_until(ending.welcomes_until().max(word_by)).await;
     };
     tokio::select! {
         // In this order: what has come is answered, however late this thread gets to it.

@@ -18,6 +18,7 @@ use redis::{AsyncConnectionConfig, Client, IntoConnectionInfo, RedisError};
 use tokio::time::MissedTickBehavior;
 
 use crate::live::Gateway;
+use crate::timer;
 use message::Message;
 
 /// A way that is silent for longer is lost, and nobody waits longer for an answer.
@@ -126,7 +127,7 @@ impl<'a> Member<'a> {
             self.view.alone(&self.rules());
             self.note(false);
             self.gateway.metrics.fleet.failed(&self.config.prefix);
-            tokio::time::sleep(pause).await;
+            timer::sleep(pause).await;
             pause = (pause * 2).min(AGAIN[1]);
         }
         self.view.alone(&self.rules());
@@ -142,7 +143,7 @@ impl<'a> Member<'a> {
     /// Finds the way and keeps to it until it is lost; without an error where a reload ends it.
     async fn share_once(&mut self) -> Result<(), Lost> {
         let mut way = self.connect().await?;
-        let mut syncs = tokio::time::interval(self.config.sync);
+        let mut syncs = timer::interval(self.config.sync);
         syncs.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut heard_self = Instant::now();
         loop {
@@ -190,8 +191,8 @@ impl<'a> Member<'a> {
             login = login.set_password(password.expose());
         }
         let client = Client::open(info.set_redis_settings(login))?;
-        let mut heard = tokio::time::timeout(self.silence, client.get_async_pubsub()).await??;
-        tokio::time::timeout(self.silence, heard.subscribe(&self.channel)).await??;
+        let mut heard = timer::timeout(self.silence, client.get_async_pubsub()).await??;
+        timer::timeout(self.silence, heard.subscribe(&self.channel)).await??;
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(self.silence))
             .set_response_timeout(Some(self.silence));

@@ -38,6 +38,7 @@ pub mod serve;
 pub mod sockets;
 pub mod stream;
 pub mod takeover;
+pub mod timer;
 pub mod tls;
 pub mod topics;
 pub mod topology;

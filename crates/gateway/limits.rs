@@ -30,6 +30,7 @@ use wire::Api;
 
 use crate::conn::Session;
 use crate::moment::nanos;
+use crate::timer;
 use crate::topics::TopicId;
 
 pub use allowance::Allowance;
@@ -258,7 +259,7 @@ impl Limits {
                 if self.is_gone(handle) { Poll::Ready(false) } else { waiter.poll(cx).map(|()| true) }
             });
             let has_come = if self.pause.is_of_a_group() {
-                tokio::time::timeout(max_throttle, come).await.unwrap_or(false)
+                timer::timeout(max_throttle, come).await.unwrap_or(false)
             } else {
                 come.await
             };
@@ -317,7 +318,7 @@ impl Limits {
     pub async fn hold(&self, until: Instant, stop: impl Fn() -> bool) {
         let rules = Arc::clone(&self.rules.borrow());
         let stop = || stop() || !Arc::ptr_eq(&self.rules.borrow(), &rules);
-        let mut sleep = pin!(tokio::time::sleep_until(until.into()));
+        let mut sleep = pin!(timer::sleep_until(until));
         std::future::poll_fn(|cx| if stop() { Poll::Ready(()) } else { sleep.as_mut().poll(cx) }).await;
         self.pause.was_held(Instant::now());
     }

@@ -14,6 +14,7 @@ use crate::cluster::Cluster;
 use crate::inherited::Inherited;
 use crate::live::{Gateway, Phase};
 use crate::sockets;
+use crate::timer;
 use crate::workers::Workers;
 
 /// What a port stands for.
@@ -287,6 +288,6 @@ async fn accept(
 async fn accept_failed(error: &std::io::Error) {
     if error.kind() != std::io::ErrorKind::ConnectionAborted {
         tracing::warn!(%error, "a connection can't be accepted");
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        timer::sleep(std::time::Duration::from_millis(100)).await;
     }
 }

@@ -13,7 +13,6 @@ use std::time::Duration;
 
 use policy::mutations::{Changes, Known};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::timeout;
 use wire::NodeId;
 use wire::ask::Topic;
 use wire::error::code::{NONE, UNKNOWN_TOPIC_ID, UNKNOWN_TOPIC_OR_PARTITION};
@@ -21,6 +20,7 @@ use wire::request::Subject;
 
 use crate::cluster::{Cluster, Topology};
 use crate::probe::Probe;
+use crate::timer;
 use crate::topics::TopicId;
 use crate::upstream::DialError;
 
@@ -71,7 +71,7 @@ impl Partitions {
         let topics = vec![Known::Nothing; changes.topics().len()];
         let mut learned = Learned { topics, default: None };
         {
-            let mut asking = pin!(timeout(WITHIN, self.ask(changes, &mut learned)));
+            let mut asking = pin!(timer::timeout(WITHIN, self.ask(changes, &mut learned)));
             let told = std::future::poll_fn(|cx| {
                 if stop() { Poll::Ready(()) } else { asking.as_mut().poll(cx).map(drop) }
             });
@@ -111,7 +111,7 @@ pub async fn answer(cluster: Weak<Cluster>, Asks(mut asks): Asks) {
     let mut asker = Asker::default();
     let mut waiting = Vec::with_capacity(ASKED_MAX);
     loop {
-        match timeout(KEPT, asks.recv_many(&mut waiting, ASKED_MAX)).await {
+        match timer::timeout(KEPT, asks.recv_many(&mut waiting, ASKED_MAX)).await {
             Ok(0) => return,
             Ok(_) => {}
             Err(_) => asker.kept = None,
@@ -119,7 +119,7 @@ pub async fn answer(cluster: Weak<Cluster>, Asks(mut asks): Asks) {
         let Some(cluster) = cluster.upgrade() else { return };
         waiting.retain(Ask::is_awaited);
         if !waiting.is_empty() {
-            let answered = timeout(WITHIN, asker.answer(&cluster, &mut waiting)).await;
+            let answered = timer::timeout(WITHIN, asker.answer(&cluster, &mut waiting)).await;
             asker.tell(&cluster, answered.unwrap_or(Err(None)));
         }
         waiting.clear();

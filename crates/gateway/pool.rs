@@ -151,7 +151,12 @@ impl Intake {
         true
     }
 
-    /// Space behind the unread bytes, never empty unless the buffer is full of one unfinished thing.
+    /// Whether the buffer is full of one unfinished thing.
+    pub fn is_full(&self) -> bool {
+        self.end - self.start == BUFFER_BYTES
+    }
+
+    /// Space behind the unread bytes; never empty unless the intake is full.
     pub fn space(&mut self) -> &mut [u8] {
         let reach = self.reach();
         let buffer = self.buffer.get_or_insert_with(Buffer::lend);

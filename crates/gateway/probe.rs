@@ -8,6 +8,7 @@ use wire::{Api, CorrelationId, Malformed, NodeId, Upstream, ask};
 use crate::cluster::Spec;
 use crate::conn::own_software;
 use crate::stream::Stream;
+use crate::timer;
 use crate::topics::TopicId;
 use crate::upstream::{self, CLIENT_ID, Connected, DialError, Question};
 
@@ -93,7 +94,7 @@ impl Probe {
         read: impl FnOnce(&[u8]) -> Result<T, Malformed>,
     ) -> Result<T, DialError> {
         let mut question = Question::new(&self.stream, &self.address);
-        let asked = tokio::time::timeout(within, question.ask(compose)).await;
+        let asked = timer::timeout(within, question.ask(compose)).await;
         let frame = asked.map_err(|_| DialError::Timeout(self.address.clone()))??;
         read(&frame).map_err(|error| question.broken(error))
     }

@@ -9,6 +9,7 @@ use wire::{Api, Upstream};
 
 use crate::cluster::Spec;
 use crate::conn::own_software;
+use crate::timer;
 use crate::tls;
 use crate::upstream::{self, CLIENT_ID, Connected, DialError, Question};
 
@@ -89,7 +90,7 @@ async fn ask(spec: &Spec, address: &Upstream) -> Result<wire::ask::Quotas, DialE
     };
     let version = range.max.min(Api::DescribeClientQuotas.row().max);
     let asking = question.ask(|correlation| quotas_request(version, correlation, CLIENT_ID));
-    let frame = tokio::time::timeout(within, asking).await;
+    let frame = timer::timeout(within, asking).await;
     let frame = frame.map_err(|_| DialError::Timeout(address.clone()))??;
     read_quotas(version, &frame).map_err(|error| question.broken(error))
 }

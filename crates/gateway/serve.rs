@@ -22,6 +22,7 @@ use crate::logging::Logging;
 use crate::metrics::Reloaded;
 use crate::notify::{self, News};
 use crate::takeover::{self, Candidate, Estate, Predecessor, TakeoverError};
+use crate::timer;
 use crate::verify::Verifier;
 use crate::workers::Workers;
 use crate::{admin, listener, pool};
@@ -315,7 +316,7 @@ impl Process {
         let until = Instant::now() + within + END_LOOK * 2;
         let gone = async {
             while self.workers.open() > 0 && Instant::now() < until {
-                tokio::time::sleep(END_LOOK).await;
+                timer::sleep(END_LOOK).await;
             }
         };
         tokio::select! {
@@ -329,7 +330,7 @@ impl Process {
 /// Forgets, now and then, the buckets of clients that are gone.
 async fn forget_idle(gateway: Arc<Gateway>) {
     loop {
-        tokio::time::sleep(FORGET_EVERY).await;
+        timer::sleep(FORGET_EVERY).await;
         let rules = Arc::clone(&gateway.live().rules);
         rules.forget_idle(gateway.clock.at(Instant::now()));
     }

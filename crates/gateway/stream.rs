@@ -6,11 +6,14 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use rustix::net::{RecvFlags, SendFlags};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsStream;
 
 use crate::pipe::Pipe;
+use crate::pool::Intake;
+use crate::timer;
 
 /// How long a peer may take to close after us, and a broker to finish what a client that left had asked.
 const LINGER: Duration = Duration::from_secs(1);
@@ -53,43 +56,51 @@ impl Stream {
         polled.map_ok(|()| read.filled().len())
     }
 
-    /// Ready when a read is worth a buffer. `waits` says that one, or this, was pending since bytes came last: then a waker
-    /// waits already, and to know that nothing has come costs less than to register it again.
-    pub fn poll_worth(&self, cx: &mut Context<'_>, waits: &mut bool) -> Poll<()> {
-        let is_dry = if *waits { !self.has_news() } else { self.poll_readable(cx).is_pending() };
-        *waits |= is_dry;
-        if is_dry { Poll::Pending } else { Poll::Ready(()) }
-    }
-
-    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
-        match &*self.transport.borrow() {
-            // An error is told by the read.
-            Transport::Plain(socket) => socket.poll_read_ready(cx).map(drop),
-            // What is decrypted already is not the socket's to tell.
-            Transport::Tls(_) => Poll::Ready(()),
-        }
-    }
-
-    /// Whether anything has come to the socket.
-    fn has_news(&self) -> bool {
-        let transport = self.transport.borrow();
-        let socket = match &*transport {
-            Transport::Plain(socket) => socket,
-            Transport::Tls(session) => session.get_ref().0,
+    /// Reads what is there into an intake that has room, which lends a buffer only if something is; `Ok(0)` is the peer's end of
+    /// stream. `waits` says that this was pending since bytes came last: then a waker waits already, and to know that nothing
+    /// has come costs less than to register it again.
+    pub fn poll_take(
+        &self,
+        cx: &mut Context<'_>,
+        intake: &mut Intake,
+        waits: &mut bool,
+    ) -> Poll<io::Result<usize>> {
+        let polled = match &mut *self.transport.borrow_mut() {
+            Transport::Plain(socket) => loop {
+                if let Some(took) = take(socket, intake) {
+                    break Poll::Ready(took);
+                }
+                // An error is told by the read.
+                if *waits || socket.poll_read_ready(cx).is_pending() {
+                    break Poll::Pending;
+                }
+            },
+            Transport::Tls(session) => {
+                // What is decrypted already is not the socket's to tell, and was read before it waited.
+                if *waits && !has_news(session.get_ref().0) {
+                    return Poll::Pending;
+                }
+                let mut read = ReadBuf::new(intake.space());
+                let polled = Pin::new(session.as_mut()).poll_read(cx, &mut read);
+                let n = read.filled().len();
+                polled.map_ok(|()| {
+                    intake.filled(n);
+                    n
+                })
+            }
         };
-        let mut has_news = false;
-        let looked = socket.try_io(Interest::READABLE, || {
-            has_news = true;
-            Ok(())
-        });
-        has_news || looked.is_err_and(|error| error.kind() != io::ErrorKind::WouldBlock)
+        *waits = polled.is_pending();
+        polled
     }
 
     /// Writes all of `bytes` if the peer takes them at once; says how many it took. TLS takes none.
     pub fn write_at_once(&self, bytes: &[u8]) -> usize {
         match &*self.transport.borrow() {
-            // An error is told by the next write.
-            Transport::Plain(socket) => socket.try_write(bytes).unwrap_or(0),
+            Transport::Plain(socket) => {
+                let send = || Ok(rustix::net::send(socket, bytes, SendFlags::NOSIGNAL)?);
+                // An error is told by the next write.
+                socket.try_io(Interest::WRITABLE, send).unwrap_or(0)
+            }
             Transport::Tls(_) => 0,
         }
     }
@@ -163,7 +174,7 @@ impl Stream {
     /// peer has closed as well, for at most [`LINGER`]. Closing a socket with unread bytes in it would reset the
     /// connection, and a reset destroys what is still on its way.
     pub async fn part(&self) {
-        let _ = tokio::time::timeout(LINGER, async {
+        let _ = timer::timeout(LINGER, async {
             self.shutdown().await;
             let mut space = [0; 1024];
             while self.read(&mut space).await.is_ok_and(|n| n > 0) {}
@@ -179,4 +190,33 @@ impl Stream {
         })
         .await;
     }
+}
+
+/// Reads what has come, by one system call; `None` where nothing has.
+fn take(socket: &TcpStream, intake: &mut Intake) -> Option<io::Result<usize>> {
+    let mut took = None;
+    let looked = socket.try_io(Interest::READABLE, || {
+        let space = intake.space();
+        let (n, _) = rustix::net::recv(socket, &mut *space, RecvFlags::empty())?;
+        let is_dry = n > 0 && n < space.len();
+        intake.filled(n);
+        took = Some(n);
+        // What fills less than the space was all: so the socket is marked, and not asked again before something comes.
+        if is_dry { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+    });
+    match (took, looked) {
+        (Some(n), _) => Some(Ok(n)),
+        (None, Err(error)) if error.kind() != io::ErrorKind::WouldBlock => Some(Err(error)),
+        (None, _) => None,
+    }
+}
+
+/// Whether anything has come to the socket.
+fn has_news(socket: &TcpStream) -> bool {
+    let mut has_news = false;
+    let looked = socket.try_io(Interest::READABLE, || {
+        has_news = true;
+        Ok(())
+    });
+    has_news || looked.is_err_and(|error| error.kind() != io::ErrorKind::WouldBlock)
 }

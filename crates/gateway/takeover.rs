@@ -25,6 +25,7 @@ use self::message::{Message, SOCKETS_MAX, StandsFor, Topology, VERSION, receive,
 pub use self::successor::{program, start};
 use crate::listener::Entry;
 use crate::live::Gateway;
+use crate::timer;
 
 /// Time for each thing that a peer says without having to do anything for it.
 const WORD_WITHIN: Duration = Duration::from_secs(5);
@@ -143,7 +144,7 @@ pub async fn wait(estate: Estate, ready: mpsc::Sender<Candidate>) {
             Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "a successor can't be heard");
-                tokio::time::sleep(Duration::from_millis(100)).await;
+                timer::sleep(Duration::from_millis(100)).await;
                 continue;
             }
         };

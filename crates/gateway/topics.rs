@@ -8,6 +8,8 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 
+use crate::timer;
+
 /// A topic's id (KIP-516).
 pub type TopicId = [u8; 16];
 
@@ -63,7 +65,7 @@ impl Topics {
             }
         };
         // What is not known by then passes.
-        let _ = tokio::time::timeout(LEARN_MAX, known).await;
+        let _ = timer::timeout(LEARN_MAX, known).await;
     }
 
     /// The ids that are to be asked for.

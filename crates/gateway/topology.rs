@@ -20,6 +20,7 @@ use crate::cluster::{Cluster, Node, Offer, Spec, Topology};
 use crate::listener;
 use crate::live::Gateway;
 use crate::probe::Probe;
+use crate::timer;
 use crate::topics::TopicId;
 use crate::upstream::{self, DialError};
 use crate::workers::Workers;
@@ -103,15 +104,15 @@ pub async fn keep(cluster: Arc<Cluster>, gateway: Arc<Gateway>, workers: Arc<Wor
         let refresh = cluster.spec().config.refresh;
         // Until a cluster is reached for the first time, clients wait for it.
         let pause = if cluster.topology().is_none() { PAUSE } else { refresh };
-        let mut next = pin!(tokio::time::sleep(pause));
-        let mut pulse = tokio::time::interval(pulse::PULSE);
+        let mut next = pin!(timer::sleep(pause));
+        let mut pulse = timer::interval(pulse::PULSE);
         pulse.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         pulse.reset();
         loop {
             tokio::select! {
                 () = next.as_mut() => break,
                 () = cluster.look_now.notified() => {
-                    tokio::time::sleep(PAUSE).await;
+                    timer::sleep(PAUSE).await;
                     break;
                 }
                 () = cluster.topics.asked.notified() => look.learn_topics().await,
@@ -228,7 +229,7 @@ impl Look {
             let spec = Arc::clone(spec);
             let after = STAGGER.saturating_mul(u32::try_from(n).unwrap_or(u32::MAX));
             race.spawn_local(async move {
-                tokio::time::sleep(after).await;
+                timer::sleep(after).await;
                 let within = spec.config.dial_timeout;
                 Probe::dial(&spec, address, within).await?.nodes(within).await
             });

@@ -17,6 +17,7 @@ use crate::health::Waiting;
 use crate::listener::Entry;
 use crate::sockets;
 use crate::stream::Stream;
+use crate::timer;
 
 /// The client id under which the gateway asks questions of its own.
 pub const CLIENT_ID: &str = "portcullis";
@@ -127,7 +128,7 @@ pub async fn reach_by(session: &Session, deadline: Instant) -> Result<Stream, En
         }
         waiting.get_or_insert_with(|| Waiting::for_any(&cluster.health, &candidates));
         tokio::select! {
-            () = tokio::time::sleep(wait) => {}
+            () = timer::sleep(wait) => {}
             _ = news.changed() => {}
         }
         backoff = (backoff * 2).min(BACKOFF.1);
@@ -148,7 +149,7 @@ async fn dial_for(
     let cluster = &session.place.cluster;
     let health = cluster.health.node(node);
     // Where many wait for their turn, the first few decide for all.
-    let _turn = tokio::time::timeout(left(deadline), health.dials.acquire()).await.ok()?.ok()?;
+    let _turn = timer::timeout(left(deadline), health.dials.acquire()).await.ok()?.ok()?;
     if !health.admits() {
         return None;
     }
@@ -183,7 +184,7 @@ pub async fn connect_within(
     software: &Software,
     within: Duration,
 ) -> Result<Connected, DialError> {
-    match tokio::time::timeout(within, connect(spec, address, software)).await {
+    match timer::timeout(within, connect(spec, address, software)).await {
         Ok(connected) => connected,
         Err(_) => Err(DialError::Timeout(address.clone())),
     }

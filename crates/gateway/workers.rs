@@ -11,6 +11,7 @@ use crate::conn;
 use crate::listener::Place;
 use crate::live::Gateway;
 use crate::metrics::Turned;
+use crate::timer::{self, Keeper};
 
 /// Accepted connections that a thread has not taken up yet; more are turned away.
 const WAITING_MAX: usize = 4096;
@@ -54,14 +55,18 @@ pub struct Workers(Vec<Worker>);
 impl Workers {
     /// Starts `threads` threads. They end when this value is dropped and their last connection has ended.
     pub fn start(threads: usize) -> std::io::Result<Self> {
-        (0..threads)
-            .map(|n| {
-                let (sender, receiver) = mpsc::channel(WAITING_MAX);
-                std::thread::Builder::new().name(format!("worker-{n}")).spawn(move || work(receiver))?;
-                Ok(Worker { sender, open: Arc::default() })
-            })
-            .collect::<std::io::Result<Vec<_>>>()
-            .map(Self)
+        let keeper = Keeper::start()?;
+        let start = |n| {
+            let (sender, receiver) = mpsc::channel(WAITING_MAX);
+            let keeper = Arc::clone(&keeper);
+            let work = move || {
+                timer::leave_to(keeper);
+                work(receiver);
+            };
+            std::thread::Builder::new().name(format!("worker-{n}")).spawn(work)?;
+            Ok(Worker { sender, open: Arc::default() })
+        };
+        (0..threads).map(start).collect::<std::io::Result<Vec<_>>>().map(Self)
     }
 
     /// Connections open on all threads.
@@ -94,7 +99,7 @@ impl Workers {
 
 /// One thread's life: it takes connections up and lives as long as they do.
 fn work(mut receiver: mpsc::Receiver<Accepted>) {
-    let runtime = match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
+    let runtime = match Builder::new_current_thread().enable_io().build_local(LocalOptions::default()) {
         Ok(runtime) => runtime,
         Err(error) => {
             tracing::error!(%error, "a worker thread has no runtime");

@@ -12,6 +12,7 @@ use crate::cluster::Cluster;
 use crate::conn::random_share;
 use crate::live::Gateway;
 use crate::probe::Probe;
+use crate::timer;
 use crate::upstream::DialError;
 
 /// How long nothing is looked for while nothing is wrong: what is wrong wakes this earlier. Also how long a cluster that
@@ -30,7 +31,7 @@ pub async fn keep(cluster: Weak<Cluster>, health: Arc<Health>, gateway: Arc<Gate
         tokio::select! {
             () = health.troubled.notified() => {}
             Some(_) = probing.join_next() => {}
-            () = tokio::time::sleep(pause) => {}
+            () = timer::sleep(pause) => {}
         }
     }
 }

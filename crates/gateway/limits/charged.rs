@@ -13,6 +13,7 @@ use super::ahead::Ahead;
 use super::allowance::Allowance;
 use super::clock::Clock;
 use super::portion::Portion;
+use crate::timer;
 
 /// Requests that a connection may take in advance,
 const REQUESTS_LENT_MAX: u64 = 4096;
@@ -241,7 +242,7 @@ thread_local! {
 /// Gives back what is left of leases, as long as there are any.
 async fn sweep(clock: Clock) {
     loop {
-        tokio::time::sleep(Duration::from_nanos(lease::SHORT.valid)).await;
+        timer::sleep(Duration::from_nanos(lease::SHORT.valid)).await;
         let now = clock.at(Instant::now());
         let is_empty = LENT.with_borrow_mut(|lent| {
             lent.retain(|charged| charged.upgrade().is_some_and(|charged| charged.sweep(now)));

@@ -14,6 +14,7 @@ use policy::quota::{Handle, Measure, Slots, Waiter};
 use super::{Limits, nanos, observed, who};
 use crate::conn::Session;
 use crate::ended::{Ended, Why};
+use crate::timer;
 
 /// Connections that may be held at once, in the whole process; one more is closed at once.
 const HELD_MAX: usize = 1024;
@@ -93,12 +94,12 @@ impl Limits {
         }
         let _held = Held::new(session).ok_or_else(|| turned_away(handle))?;
         if wait > limit.max_throttle {
-            tokio::time::sleep(limit.max_throttle).await;
+            timer::sleep(limit.max_throttle).await;
             return Err(turned_away(handle));
         }
         let wait = Duration::from_nanos(bucket.take(*pace, 1, at)).min(limit.max_throttle);
         handle.rule.tally.throttled(nanos(wait));
-        tokio::time::sleep(wait).await;
+        timer::sleep(wait).await;
         Ok(())
     }
 
@@ -134,7 +135,7 @@ async fn wait_for_place(session: &Session, handle: &Handle, slots: &Slots) -> Re
     let since = Instant::now();
     let mut waiter = Waiter::new(slots, handle.at_once);
     let turn = std::future::poll_fn(|cx| waiter.poll(cx));
-    let came = tokio::time::timeout(handle.rule.limit.max_throttle, turn).await;
+    let came = timer::timeout(handle.rule.limit.max_throttle, turn).await;
     handle.rule.tally.throttled(nanos(since.elapsed()));
     came.map_err(|_| turned_away(handle))
 }

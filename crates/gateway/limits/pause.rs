@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use tokio::time::Sleep;
 use wire::Api;
 
+use crate::timer;
+
 /// The pause of one connection.
 ///
 /// On a connection that carries calls which keep a group alive, what is unread cannot overtake: after a pause the next one
@@ -63,7 +65,7 @@ impl Pause {
     /// Ready when no pause is on, any more. `rest` keeps the sleep between two polls.
     pub fn poll(&self, cx: &mut Context<'_>, rest: &mut Option<Pin<Box<Sleep>>>) -> Poll<()> {
         let Some(end) = self.is_on() else { return Poll::Ready(()) };
-        let rest = rest.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(end.into())));
+        let rest = rest.get_or_insert_with(|| Box::pin(timer::sleep_until(end)));
         if rest.deadline() != end.into() {
             // It has become longer.
             rest.as_mut().reset(end.into());

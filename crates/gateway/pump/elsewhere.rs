@@ -14,6 +14,7 @@ use crate::ended::Ended;
 use crate::in_flight::{Asked, Left};
 use crate::kept::{Keep, Look};
 use crate::moment::Moment;
+use crate::timer;
 
 /// A node that comes back within this is not gone: others are asked in its place only after that. Also the pause between two
 /// tries.
@@ -45,7 +46,7 @@ impl Pump {
     pub(super) async fn ask_others(&self) -> Ended {
         self.asks_others.set(true);
         if !self.in_flight.front_is_elsewhere() {
-            tokio::time::sleep(BLINK).await;
+            timer::sleep(BLINK).await;
         }
         loop {
             let question = std::future::poll_fn(|_| {
@@ -72,7 +73,7 @@ impl Pump {
                     Err(ended) => return ended,
                 },
                 None => {
-                    tokio::time::sleep(BLINK).await;
+                    timer::sleep(BLINK).await;
                     continue;
                 }
             };

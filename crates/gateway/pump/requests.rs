@@ -42,22 +42,6 @@ enum Frame {
     Gathering { left: usize, frame: Vec<u8> },
 }
 
-/// The bytes of one round that may go to the broker in one write.
-struct Run {
-    /// When the round's bytes were read,
-    now: Instant,
-    /// in one word.
-    at: Moment,
-}
-
-impl Run {
-    /// Of bytes that were read just now.
-    fn now() -> Self {
-        let now = Instant::now();
-        Self { now, at: Moment::of(now) }
-    }
-}
-
 /// How a step over the intake ended.
 #[derive(PartialEq, Eq)]
 enum Flow {
@@ -142,24 +126,15 @@ impl Pump {
             if let Some(since) = paused_at.take() {
                 self.session.limits.pause.has_waited(since);
             }
-            if self.client.poll_worth(cx, &mut waits).is_pending() {
-                self.is_dry(intake);
-                return Poll::Pending;
-            }
-            let space = intake.space();
-            if space.is_empty() {
+            if intake.is_full() {
                 return Poll::Ready(Err(
                     Ended::client(Why::TooLarge).because("a request's head does not fit")
                 ));
             }
-            match self.client.poll_read(cx, space) {
-                Poll::Ready(Ok(n)) => {
-                    intake.filled(n);
-                    Poll::Ready(Ok(Filled::Bytes(n)))
-                }
+            match self.client.poll_take(cx, intake, &mut waits) {
+                Poll::Ready(Ok(n)) => Poll::Ready(Ok(Filled::Bytes(n))),
                 Poll::Ready(Err(error)) => Poll::Ready(Err(Ended::client(Why::Io).because(error))),
                 Poll::Pending => {
-                    waits = true;
                     self.is_dry(intake);
                     Poll::Pending
                 }
@@ -177,8 +152,9 @@ impl Pump {
 
     /// Disposes of what was read: all of it, but for an unfinished head or tail.
     async fn pass_requests(&self, intake: &mut Intake, frame: &mut Frame) -> Result<Flow, Ended> {
-        let mut run = Run::now();
-        self.moved_at.set(run.at);
+        // When the bytes at hand were read.
+        let mut at = Moment::now();
+        self.moved_at.set(at);
         loop {
             if self.cut.take() {
                 frame.swallow()?;
@@ -186,11 +162,11 @@ impl Pump {
             }
             let flow = match frame {
                 Frame::Passing { .. } | Frame::Walking { .. } | Frame::Tail { .. } => frame.follow(intake)?,
-                Frame::Metering { .. } => self.listen(frame, intake, run.now)?,
-                Frame::Swallowing { .. } => self.swallow(frame, intake, run.now)?,
+                Frame::Metering { .. } => self.listen(frame, intake, at.instant())?,
+                Frame::Swallowing { .. } => self.swallow(frame, intake, at.instant())?,
                 Frame::Rejecting(_) => Box::pin(self.reject_on(frame, intake)).await?,
-                Frame::Gathering { .. } => self.gather_on(intake, frame, &mut run).await?,
-                Frame::Boundary => self.at_boundary(intake, frame, &mut run).await?,
+                Frame::Gathering { .. } => self.gather_on(intake, frame, at).await?,
+                Frame::Boundary => self.at_boundary(intake, frame, &mut at).await?,
             };
             if flow != Flow::On {
                 self.is_open.set(frame.is_open());
@@ -219,12 +195,12 @@ impl Pump {
         &self,
         intake: &mut Intake,
         frame: &mut Frame,
-        run: &mut Run,
+        at: &mut Moment,
     ) -> Result<Flow, Ended> {
         if self.draining.get().is_some() {
             return Ok(Flow::Drained);
         }
-        self.pass_ordinary(intake, run);
+        self.pass_ordinary(intake, *at);
         if intake.rest().is_empty() {
             return Ok(Flow::More);
         }
@@ -233,12 +209,12 @@ impl Pump {
             self.in_flight.space().await;
             return Ok(Flow::On);
         }
-        match self.begin(intake.rest(), run.now)? {
+        match self.begin(intake.rest(), *at)? {
             Begun::More => Ok(Flow::More),
             Begun::Limited => {
-                let admission = self.ask_limits(intake.rest(), run.now)?;
+                let admission = self.ask_limits(intake.rest(), at.instant())?;
                 if admission != Admission::Go
-                    && let Some(flow) = Box::pin(self.pass_limits(admission, intake, run)).await?
+                    && let Some(flow) = Box::pin(self.pass_limits(admission, intake, at)).await?
                 {
                     return Ok(flow);
                 }
@@ -262,7 +238,7 @@ impl Pump {
     }
 
     /// Adds to a frame that is answered or judged, and disposes of it once it is whole.
-    async fn gather_on(&self, intake: &mut Intake, frame: &mut Frame, run: &mut Run) -> Result<Flow, Ended> {
+    async fn gather_on(&self, intake: &mut Intake, frame: &mut Frame, at: Moment) -> Result<Flow, Ended> {
         // What is gathered does not belong to the bytes that go out as they came.
         self.send_on(intake).await;
         let Frame::Gathering { left, frame: gathered } = frame else { return Ok(Flow::On) };
@@ -276,7 +252,7 @@ impl Pump {
         let gathered = std::mem::take(gathered);
         *frame = Frame::Boundary;
         // Boxed, as all that is seldom, so that a connection does not carry the room for it.
-        Box::pin(self.gathered(gathered, run.now)).await?;
+        Box::pin(self.gathered(gathered, at)).await?;
         self.session.limits.dealt_with();
         Ok(Flow::On)
     }

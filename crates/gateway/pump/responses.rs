@@ -6,7 +6,6 @@ mod timed;
 mod treat;
 
 use std::task::Poll;
-use std::time::Instant;
 
 use wire::api::AnswerPath;
 use wire::tail;
@@ -20,6 +19,7 @@ use crate::in_flight::Asked;
 use crate::limits::Metered;
 use crate::moment::Moment;
 use crate::pool::Intake;
+use crate::timer;
 
 /// An answer that ends before what the gateway has to see of it.
 const FRONT_CUT: wire::Malformed = wire::Malformed::Truncated { what: "an answer's structure", at: 0 };
@@ -173,8 +173,7 @@ impl Pump {
                 return Poll::Ready(Ok(Filled::Due));
             }
             if let Some(until) = self.held_until.get() {
-                let holding =
-                    holding.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until.instant().into())));
+                let holding = holding.get_or_insert_with(|| Box::pin(timer::sleep_until(until.instant())));
                 return holding.as_mut().poll(cx).map(|()| {
                     self.held_until.set(None);
                     Ok(Filled::Due)
@@ -186,24 +185,15 @@ impl Pump {
             // Without a broker there is nothing to wait for: one is made in this task, before this poll.
             let broker = self.broker.borrow();
             let Some(broker) = &*broker else { return Poll::Pending };
-            if broker.poll_worth(cx, &mut waits).is_pending() {
-                intake.release_if_empty();
-                return Poll::Pending;
-            }
-            let space = intake.space();
-            if space.is_empty() {
+            if intake.is_full() {
                 return Poll::Ready(Err(
                     Ended::gateway(Why::BadAnswer).because("an answer's head does not fit")
                 ));
             }
-            match broker.poll_read(cx, space) {
-                Poll::Ready(Ok(n)) => {
-                    intake.filled(n);
-                    Poll::Ready(Ok(Filled::Bytes(n)))
-                }
+            match broker.poll_take(cx, intake, &mut waits) {
+                Poll::Ready(Ok(n)) => Poll::Ready(Ok(Filled::Bytes(n))),
                 Poll::Ready(Err(_gone)) => Poll::Ready(Ok(Filled::Bytes(0))),
                 Poll::Pending => {
-                    waits = true;
                     intake.release_if_empty();
                     Poll::Pending
                 }
@@ -219,8 +209,7 @@ impl Pump {
         frame: &mut Frame,
         timed: &mut Timed,
     ) -> Result<(), Ended> {
-        let now = Instant::now();
-        let at = Moment::of(now);
+        let at = Moment::now();
         self.moved_at.set(at);
         self.heard_at.set(at);
         loop {
@@ -229,7 +218,7 @@ impl Pump {
                     self.follow_answer(frame, intake)?
                 }
                 Frame::Gathering { .. } => Box::pin(self.gather_answer(intake, frame)).await?,
-                Frame::Boundary => self.between_answers(intake, frame, timed, now).await?,
+                Frame::Boundary => self.between_answers(intake, frame, timed, at).await?,
             };
             if flow == Flow::More {
                 break;
@@ -249,7 +238,7 @@ impl Pump {
         intake: &mut Intake,
         frame: &mut Frame,
         timed: &mut Timed,
-        now: Instant,
+        at: Moment,
     ) -> Result<Flow, Ended> {
         self.pass_ordinary_answers(intake, timed);
         if let Some(answer) = self.in_flight.pop_ours() {
@@ -259,7 +248,7 @@ impl Pump {
         if intake.rest().is_empty() || self.in_flight.front_is_elsewhere() {
             return Ok(Flow::More);
         }
-        match self.begin_answer(intake.rest(), now, timed)? {
+        match self.begin_answer(intake.rest(), at, timed)? {
             Begun::More => return Ok(Flow::More),
             Begun::Frame(ahead, begun) => {
                 intake.pass(ahead);

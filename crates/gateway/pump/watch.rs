@@ -8,6 +8,7 @@ use crate::drain::{Turn, Work};
 use crate::ended::{Ended, Side, Why};
 use crate::health::parting::Owed;
 use crate::live::{Drained, Phase};
+use crate::timer;
 
 /// The longest sleep between two looks at a connection's clocks.
 const LOOK_MAX: Duration = Duration::from_mins(1);
@@ -53,7 +54,7 @@ impl Pump {
                 },
                 // Of a broker that nobody reaches any more, which may be this one's. Its sender lives as long as the cluster.
                 _ = news.changed() => {}
-                () = tokio::time::sleep(next) => {}
+                () = timer::sleep(next) => {}
             }
         }
     }

@@ -11,6 +11,7 @@ use super::Look;
 use crate::cluster::{Cluster, Spec};
 use crate::health::{NodeHealth, Through};
 use crate::probe::Probe;
+use crate::timer;
 use crate::upstream::DialError;
 
 /// How often it is looked for brokers that serve clients and send none of them anything.
@@ -70,7 +71,7 @@ pub(super) async fn feel(
         let within = spec.config.dial_timeout / 2;
         let mut asking = pin!(probe.ask_versions());
         for _ in 0..FAILURES_MAX {
-            let silent = match tokio::time::timeout(within, asking.as_mut()).await {
+            let silent = match timer::timeout(within, asking.as_mut()).await {
                 Ok(Ok(probe)) => {
                     tell(None);
                     return Felt::Alive(Box::new(probe));

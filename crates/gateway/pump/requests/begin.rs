@@ -1,7 +1,5 @@
 //! The beginning of a request: its head is read, its way decided, and what is owed for it noted.
 
-use std::time::Instant;
-
 use policy::access::{Privilege, Verdict};
 use wire::api::{Api, RequestPath, Stance};
 use wire::head::{self, RequestPrefix};
@@ -53,7 +51,7 @@ pub(super) enum Begun {
 
 impl Pump {
     /// Reads the head of a request and decides how the frame travels.
-    pub(super) fn begin(&self, unread: &mut [u8], now: Instant) -> Result<Begun, Ended> {
+    pub(super) fn begin(&self, unread: &mut [u8], at: Moment) -> Result<Begun, Ended> {
         let Some((size, frame)) = unread.split_first_chunk_mut::<SIZE_BYTES>() else {
             return Ok(Begun::More);
         };
@@ -66,12 +64,12 @@ impl Pump {
         self.check_version(api, prefix)?;
         // Also while nothing is limited: a reload may change that.
         self.session.limits.pause.carries(api);
-        if self.session.login.has_expired(now) && api.stance() != Stance::Local {
+        if self.session.login.has_expired(at) && api.stance() != Stance::Local {
             return Err(Ended::client(Why::SessionExpired));
         }
         let Session { limits, caller, .. } = &self.session;
         let is_by_the_same = caller.sent(frame);
-        if limits.has_to_admit() && !limits.pass(api, SIZE_BYTES + size, is_by_the_same, now) {
+        if limits.has_to_admit() && !limits.pass(api, SIZE_BYTES + size, is_by_the_same, at.instant()) {
             return Ok(Begun::Limited);
         }
         let path = self.path(api, prefix);
@@ -84,16 +82,16 @@ impl Pump {
             RequestPath::Pass if is_whole && self.is_led_beside(api, prefix.version, frame) => {
                 let name = self.in_flight.next_name();
                 self.in_flight.keep([&size_bytes(size), frame]);
-                self.note(api, prefix, Treatment::ByTable, Keep::Whole(SIZE_BYTES + size), now);
+                self.note(api, prefix, Treatment::ByTable, Keep::Whole(SIZE_BYTES + size), at);
                 self.in_flight.goes_elsewhere(name);
                 Ok(Begun::Elsewhere(SIZE_BYTES + size))
             }
             RequestPath::Pass => {
                 let keep = self.keep_whole(frame, size);
-                self.note(api, prefix, Treatment::ByTable, keep, now);
+                self.note(api, prefix, Treatment::ByTable, keep, at);
                 Ok(Begun::Frame(0, Frame::Passing { left: SIZE_BYTES + size }))
             }
-            RequestPath::Held | RequestPath::Answered => self.gather(api, path, frame, size, prefix, now),
+            RequestPath::Held | RequestPath::Answered => self.gather(api, path, frame, size, prefix, at),
             RequestPath::Produce | RequestPath::Topics | RequestPath::Replica | RequestPath::Fetch => {
                 let is_flexible = api.request_is_flexible(prefix.version);
                 let known = if is_by_the_same { caller.body_at(frame, is_flexible) } else { None };
@@ -106,7 +104,7 @@ impl Pump {
                     },
                 };
                 let body = Body { at: body_at, size: size - body_at, is_whole };
-                self.begin_body(api, prefix, &body, frame, now)
+                self.begin_body(api, prefix, &body, frame, at)
             }
         }
     }
@@ -134,10 +132,10 @@ impl Pump {
         prefix: RequestPrefix,
         whole: &Body,
         frame: &mut [u8],
-        now: Instant,
+        at: Moment,
     ) -> Result<Begun, Ended> {
         if api == Api::Produce {
-            return self.begin_produce(prefix, whole, frame, now);
+            return self.begin_produce(prefix, whole, frame, at);
         }
         let (version, body) = (prefix.version, &mut frame[whole.at..]);
         let passing = || Begun::Frame(0, Frame::Passing { left: SIZE_BYTES + whole.at + whole.size });
@@ -146,7 +144,11 @@ impl Pump {
             RequestPath::Topics => {
                 request::topics_are_possible(body, whole.size, version).map_err(malformed)?
             }
-            RequestPath::Replica | RequestPath::Fetch if !self.cap_fetch(api, version, body, now) => None,
+            RequestPath::Replica | RequestPath::Fetch
+                if !self.cap_fetch(api, version, body, at.instant()) =>
+            {
+                None
+            }
             RequestPath::Replica if body.len() < 4 => None,
             RequestPath::Replica => {
                 Some(request::force_replica(api, version, body).map(drop).map_err(malformed)?)
@@ -154,7 +156,7 @@ impl Pump {
             RequestPath::Fetch if whole.is_whole => Some(force_consumer(body, version)?),
             RequestPath::Fetch => {
                 self.passes(SIZE_BYTES + whole.at + whole.size, Answer::Brokers);
-                self.note(api, prefix, Treatment::ByTable, Keep::Nothing, now);
+                self.note(api, prefix, Treatment::ByTable, Keep::Nothing, at);
                 let walker = Box::new(Walker::fetch_request(version));
                 return Ok(Begun::Frame(SIZE_BYTES + whole.at, Frame::Walking { left: whole.size, walker }));
             }
@@ -162,7 +164,7 @@ impl Pump {
         match known {
             Some(()) => {
                 let keep = self.keep_whole(frame, whole.at + whole.size);
-                self.note(api, prefix, Treatment::ByTable, keep, now);
+                self.note(api, prefix, Treatment::ByTable, keep, at);
                 Ok(passing())
             }
             None if whole.is_whole => Err(malformed(HEAD_CUT)),
@@ -176,7 +178,7 @@ impl Pump {
         prefix: RequestPrefix,
         whole: &Body,
         frame: &[u8],
-        now: Instant,
+        at: Moment,
     ) -> Result<Begun, Ended> {
         let (api, version) = (Api::Produce, prefix.version);
         let front = request::produce_front(&frame[whole.at..], whole.size, version).map_err(malformed)?;
@@ -191,7 +193,7 @@ impl Pump {
             // Nobody answers.
             self.count(api);
             self.passes(SIZE_BYTES + whole.at + whole.size, Answer::Nobodys);
-            return Ok(self.produce(version, whole, false, now));
+            return Ok(self.produce(version, whole, false, at.instant()));
         }
         self.passes(SIZE_BYTES + whole.at + whole.size, Answer::Brokers);
         let keep = if let Some(records_at) = only_partition {
@@ -202,8 +204,8 @@ impl Pump {
             self.in_flight.keep_names();
             Keep::Names
         };
-        self.note(api, prefix, Treatment::ByTable, keep, now);
-        Ok(self.produce(version, whole, keep == Keep::Names, now))
+        self.note(api, prefix, Treatment::ByTable, keep, at);
+        Ok(self.produce(version, whole, keep == Keep::Names, at.instant()))
     }
 
     /// Keeps a request of `size` bytes, if all of it is here and it is not too large.
@@ -259,12 +261,12 @@ impl Pump {
         frame: &[u8],
         size: usize,
         prefix: RequestPrefix,
-        now: Instant,
+        at: Moment,
     ) -> Result<Begun, Ended> {
         let admin = self.session.privilege() == Privilege::Admin;
         if admin && api.stance() == Stance::Admin {
             let keep = self.keep_whole(frame, size);
-            self.note(api, prefix, Treatment::ByTable, keep, now);
+            self.note(api, prefix, Treatment::ByTable, keep, at);
             return Ok(Begun::Frame(0, Frame::Passing { left: SIZE_BYTES + size }));
         }
         let max = match (path, api.stance()) {
@@ -280,13 +282,13 @@ impl Pump {
     }
 
     /// Disposes of a gathered frame (with its size): answered here, or judged and sent on.
-    pub(super) async fn gathered(&self, framed: Vec<u8>, now: Instant) -> Result<(), Ended> {
+    pub(super) async fn gathered(&self, framed: Vec<u8>, at: Moment) -> Result<(), Ended> {
         let frame = &framed[SIZE_BYTES..];
         let prefix = head::request_prefix(frame).ok_or_else(|| malformed(HEAD_CUT))?;
         let api = Api::from_key(prefix.key).ok_or_else(|| Ended::client(Why::UnknownApi))?;
         if self.path(api, prefix) == RequestPath::Answered {
             self.count(api);
-            match auth::answer(&self.session, api, prefix, frame, now).await? {
+            match auth::answer(&self.session, api, prefix, frame, at.instant()).await? {
                 Reply::Answer(answer) => self.owe(answer)?,
                 Reply::Last(answer, Ended { side, why, .. }) => {
                     // What was asked before is answered before.
@@ -327,7 +329,7 @@ impl Pump {
         } else {
             Keep::Nothing
         };
-        self.note(api, prefix, treatment, keep, now);
+        self.note(api, prefix, treatment, keep, at);
         self.send_whole(&framed, name).await;
         Ok(())
     }
@@ -343,11 +345,10 @@ impl Pump {
     }
 
     /// Notes that the broker owes an answer.
-    fn note(&self, api: Api, prefix: RequestPrefix, treatment: Treatment, keep: Keep, now: Instant) {
+    fn note(&self, api: Api, prefix: RequestPrefix, treatment: Treatment, keep: Keep, at: Moment) {
         self.count(api);
         self.session.counts.owed(1);
         let RequestPrefix { version, correlation, .. } = prefix;
-        let now = Moment::of(now);
         self.in_flight.push(Owed::ByBroker(Asked {
             api,
             version,
@@ -357,8 +358,8 @@ impl Pump {
             keep,
             left: Left::Not,
             repeats: 0,
-            read_at: now,
-            sent_at: now,
+            read_at: at,
+            sent_at: at,
         }));
     }
 

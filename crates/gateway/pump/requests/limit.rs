@@ -12,7 +12,7 @@ use wire::request::{self, Capped, Named};
 use wire::walk::Walker;
 
 use super::begin::{Begun, Body};
-use super::{Flow, Frame, Run, malformed};
+use super::{Flow, Frame, malformed};
 use crate::ended::Ended;
 use crate::frames::SIZE_BYTES;
 use crate::limits::{self, Admission, Listening, Metered, Request};
@@ -76,23 +76,23 @@ impl Pump {
         &self,
         admission: Admission,
         intake: &mut Intake,
-        run: &mut Run,
+        at: &mut Moment,
     ) -> Result<Option<Flow>, Ended> {
         let limits = &self.session.limits;
         match admission {
             Admission::More => return Ok(Some(Flow::More)),
             Admission::Paused(until) => {
-                self.stand(intake, run, until).await?;
+                self.stand(intake, at, until).await?;
                 return Ok(Some(Flow::On));
             }
             Admission::Unnamed(topic) => {
                 self.send_on(intake).await;
                 self.session.place.cluster.topics.until_known(topic).await;
-                *run = Run::now();
+                *at = Moment::now();
                 return Ok(Some(Flow::On));
             }
             Admission::Go | Admission::WithSlots => {}
-            Admission::At(until) => self.stand(intake, run, until).await?,
+            Admission::At(until) => self.stand(intake, at, until).await?,
             Admission::Reject(wait) => self.rejecting.set(Some(wait)),
         }
         if limits.wants_slots() {
@@ -104,7 +104,7 @@ impl Pump {
             let since = Instant::now();
             stops.await;
             limits.pause.has_waited(since);
-            *run = Run::now();
+            *at = Moment::now();
         }
         // What it waited for may have been a drain.
         Ok(self.draining.get().is_some().then_some(Flow::Drained))
@@ -220,7 +220,7 @@ impl Pump {
 
     /// Stands still between two requests until then. What was read is put aside meanwhile, so that who waits holds no
     /// buffer.
-    async fn stand(&self, intake: &mut Intake, run: &mut Run, until: Instant) -> Result<(), Ended> {
+    async fn stand(&self, intake: &mut Intake, at: &mut Moment, until: Instant) -> Result<(), Ended> {
         self.send_on(intake).await;
         let unread = intake.park();
         // Nothing moves until then, and that is not idleness.
@@ -229,7 +229,7 @@ impl Pump {
         limits.hold(until, || self.draining.get().is_some()).await;
         limits.pause.has_waited(since);
         intake.seed(&unread);
-        *run = Run::now();
+        *at = Moment::now();
         Ok(())
     }
 }

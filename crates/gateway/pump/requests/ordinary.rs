@@ -6,7 +6,6 @@ use wire::api::Api;
 use wire::head::{self, RequestPrefix};
 use wire::request::{self, Front};
 
-use super::Run;
 use crate::frames::SIZE_BYTES;
 use crate::in_flight::{Asked, Left, Treatment};
 use crate::kept::{FRAME_BYTES_MAX, Keep};
@@ -31,9 +30,9 @@ struct Row<'a> {
 
 impl Pump {
     /// Lets the ordinary requests go on that stand first. No drain is on.
-    pub(super) fn pass_ordinary(&self, intake: &mut Intake, run: &Run) {
+    pub(super) fn pass_ordinary(&self, intake: &mut Intake, at: Moment) {
         let unread = intake.rest();
-        let Some(mut row) = self.row(unread, run) else { return };
+        let Some(mut row) = self.row(unread, at) else { return };
         let (session, api) = (&self.session, row.api);
         let mut bytes = 0;
         let n = self.in_flight.push_while(|| {
@@ -54,7 +53,7 @@ impl Pump {
     }
 
     /// What is the same for a row that begins with these bytes, if one may.
-    fn row(&self, unread: &[u8], run: &Run) -> Option<Row<'_>> {
+    fn row(&self, unread: &[u8], at: Moment) -> Option<Row<'_>> {
         let session = &self.session;
         let RequestPrefix { key, version, .. } = head::request_prefix(unread.get(SIZE_BYTES..)?)?;
         let api = [Api::Produce, Api::Fetch].into_iter().find(|api| api.key() == key)?;
@@ -62,7 +61,7 @@ impl Pump {
         if !session.allows(api, version)
             || self.rejecting.get().is_some()
             || login.awaits_token()
-            || login.has_expired(run.now)
+            || login.has_expired(at)
         {
             return None;
         }
@@ -71,8 +70,8 @@ impl Pump {
             api,
             version,
             is_flexible: api.request_is_flexible(version),
-            allowance: session.limits.allowance(api, run.at)?,
-            read_at: run.at,
+            allowance: session.limits.allowance(api, at)?,
+            read_at: at,
         })
     }
 }

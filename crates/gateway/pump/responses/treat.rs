@@ -55,7 +55,7 @@ impl Pump {
     pub(super) fn begin_answer(
         &self,
         unread: &mut [u8],
-        now: Instant,
+        at: Moment,
         timed: &mut Timed,
     ) -> Result<Begun, Ended> {
         let Some((size, frame)) = unread.split_first_chunk_mut::<SIZE_BYTES>() else {
@@ -86,7 +86,7 @@ impl Pump {
             if asked.slotted
                 || !self.session.limits.pass_back(asked.api, SIZE_BYTES + size, self.heard_at.get())
             {
-                self.limit_answer(asked, size, &mut frame[..there], &mut begun, now);
+                self.limit_answer(asked, size, &mut frame[..there], &mut begun, at.instant());
             }
             self.in_flight.pop_asked();
             if top_error(asked.api, asked.version, &frame[..there]).is_some_and(|error| error != NONE) {

@@ -23,6 +23,7 @@ enum Rule {
     ModuleDoc,
     Arrow,
     Pure,
+    Timer,
     Marker,
     MachinePath,
     Syntax,

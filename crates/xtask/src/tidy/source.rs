@@ -10,6 +10,12 @@ const FUNCTION_LINES_MAX: usize = 70;
 /// Crates without socket, clock and randomness. Tests within them may use what they like.
 const PURE: [&str; 2] = ["crates/wire/src/", "crates/policy/src/"];
 const IMPURE_ROOTS: [&str; 4] = ["tokio", "mio", "socket2", "rand"];
+/// Where most threads have no timers of their own,
+const TIMERLESS: &str = "crates/gateway/";
+/// but for the module that hands out those of another,
+const TIMERS: &str = "crates/gateway/timer.rs";
+/// in the place of these.
+const TIMER_MAKERS: [&str; 6] = ["sleep", "sleep_until", "timeout", "timeout_at", "interval", "interval_at"];
 
 pub(super) fn check(file: &str, text: &str) -> Vec<Breach> {
     let mut breaches = Vec::new();
@@ -30,7 +36,8 @@ pub(super) fn check(file: &str, text: &str) -> Vec<Breach> {
     }
     let is_test = file.ends_with("/tests.rs") || file.contains("/tests/");
     let pure = PURE.iter().any(|prefix| file.starts_with(prefix)) && !is_test;
-    let mut look = Look { pure, within_test: 0, found: Vec::new() };
+    let timerless = file.starts_with(TIMERLESS) && file != TIMERS;
+    let mut look = Look { pure, timerless, within_test: 0, found: Vec::new() };
     look.visit_file(&syntax);
     for (line, rule, what) in look.found {
         breach(line, rule, what);
@@ -41,6 +48,7 @@ pub(super) fn check(file: &str, text: &str) -> Vec<Breach> {
 /// Walks through a file's items.
 struct Look {
     pure: bool,
+    timerless: bool,
     within_test: usize,
     found: Vec<(usize, Rule, String)>,
 }
@@ -64,9 +72,27 @@ impl Look {
 
     /// A path as it was written, e.g. `["Instant", "now"]`.
     fn judge(&mut self, names: &[String], line: usize) {
-        if !self.pure || self.within_test > 0 {
+        if self.within_test > 0 {
             return;
         }
+        if self.timerless {
+            self.judge_timers(names, line);
+        }
+        if self.pure {
+            self.judge_purity(names, line);
+        }
+    }
+
+    fn judge_timers(&mut self, names: &[String], line: usize) {
+        let [root, time, of_time @ ..] = names else { return };
+        let makes = of_time.first().is_none_or(|name| TIMER_MAKERS.contains(&name.as_str()));
+        if root == "tokio" && time == "time" && makes {
+            let what = format!("{} panics on a thread without timers; use timer", names.join("::"));
+            self.found.push((line, Rule::Timer, what));
+        }
+    }
+
+    fn judge_purity(&mut self, names: &[String], line: usize) {
         let root = names.first().map(String::as_str);
         let is_io = root.is_some_and(|root| IMPURE_ROOTS.contains(&root))
             || (root == Some("std") && names.get(1).is_some_and(|name| name == "net"))
@@ -155,6 +181,19 @@ mod tests {
             [(Rule::Pure, 3)]
         );
         assert!(check("crates/gateway/x.rs", text).is_empty());
+    }
+
+    #[test]
+    fn a_timer_of_ones_own_is_found_where_threads_have_none() {
+        let text = "//! Doc.\nuse tokio::time::{Instant, sleep};\nuse tokio::time;\n\
+                    async fn f() { tokio::time::timeout(g, tokio::time::Instant::now()); }\n";
+        let found = check("crates/gateway/x.rs", text);
+        assert_eq!(
+            found.iter().map(|breach| (breach.rule, breach.line)).collect::<Vec<_>>(),
+            [(Rule::Timer, 2), (Rule::Timer, 3), (Rule::Timer, 4)]
+        );
+        assert!(check("crates/gateway/timer.rs", text).is_empty());
+        assert!(check("crates/testkit/src/x.rs", text).is_empty());
     }
 
     #[test]
