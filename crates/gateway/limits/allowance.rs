@@ -1,22 +1,25 @@
 //! What requests and answers in a row may use at once: it is asked for once, and charged once.
 
+use std::rc::Rc;
+
 use wire::Api;
 
-use super::{Limits, known};
+use super::{Charged, Limits, known};
 use crate::moment::Moment;
 
 /// What limits let go at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Allowance {
     /// So many messages,
     pub messages: u64,
-    /// and bytes.
+    /// and bytes,
     pub bytes: u64,
+    /// which these buckets are charged for.
+    pub charged: Option<Rc<Charged>>,
 }
 
 impl Allowance {
     /// Where nothing is limited.
-    pub const BOUNDLESS: Self = Self { messages: u64::MAX, bytes: u64::MAX };
+    const BOUNDLESS: Self = Self { messages: u64::MAX, bytes: u64::MAX, charged: None };
 
     /// Whether a message of so many bytes may go as well.
     #[inline]
@@ -27,6 +30,22 @@ impl Allowance {
             self.bytes -= bytes as u64;
         }
         covers
+    }
+
+    /// So many requests go, which were covered, of so many bytes in all.
+    #[inline]
+    pub fn pass(&self, n: u64, bytes: u64) {
+        if let Some(charged) = &self.charged {
+            charged.pass_row(n, bytes);
+        }
+    }
+
+    /// Answers go, which were covered, of so many bytes in all.
+    #[inline]
+    pub fn pass_back(&self, bytes: u64) {
+        if let Some(charged) = &self.charged {
+            charged.pass_row_back(bytes);
+        }
     }
 }
 
@@ -41,17 +60,10 @@ impl Limits {
         if self.admitted.get() || !self.pause.waited.get().is_zero() || self.pause.until().is_some() {
             return None;
         }
-        known(&self.by_api.borrow(), api)?.allowance(self.clock.of(now))
-    }
-
-    /// So many requests go, which were allowed, of so many bytes in all.
-    #[inline]
-    pub fn pass_row(&self, api: Api, n: u64, bytes: u64) {
-        if !self.is_off()
-            && let Some(charged) = known(&self.by_api.borrow(), api)
-        {
-            charged.pass_row(n, bytes);
-        }
+        let by_api = self.by_api.borrow();
+        let charged = known(&by_api, api)?;
+        let (messages, bytes) = charged.allowance(self.clock.of(now))?;
+        Some(Allowance { messages, bytes, charged: Some(Rc::clone(charged)) })
     }
 
     /// How much may go at once of the answers of an API. `None` where each has to be looked at.
@@ -66,18 +78,10 @@ impl Limits {
         if !api.brings_records() {
             return Some(Allowance::BOUNDLESS);
         }
-        known(&self.by_api.borrow(), api)?.allowance_back(self.clock.of(now))
-    }
-
-    /// Answers go, which were allowed, of so many bytes in all.
-    #[inline]
-    pub fn pass_row_back(&self, api: Api, bytes: u64) {
-        if !self.is_off()
-            && api.brings_records()
-            && let Some(charged) = known(&self.by_api.borrow(), api)
-        {
-            charged.pass_row_back(bytes);
-        }
+        let by_api = self.by_api.borrow();
+        let charged = known(&by_api, api)?;
+        let bytes = charged.allowance_back(self.clock.of(now))?;
+        Some(Allowance { messages: u64::MAX, bytes, charged: Some(Rc::clone(charged)) })
     }
 }
 
@@ -87,12 +91,12 @@ mod tests {
 
     #[test]
     fn an_allowance_covers_messages_until_either_is_used_up() {
-        let mut allowance = Allowance { messages: 3, bytes: 10 };
+        let mut allowance = Allowance { messages: 3, bytes: 10, charged: None };
         assert!(allowance.covers(6));
         assert!(!allowance.covers(5));
         assert!(allowance.covers(4));
         assert!(allowance.covers(0));
         assert!(!allowance.covers(0));
-        assert_eq!(allowance, Allowance { messages: 0, bytes: 0 });
+        assert_eq!((allowance.messages, allowance.bytes), (0, 0));
     }
 }

@@ -53,9 +53,10 @@ impl Limits {
     #[allow(clippy::inline_always, reason = "every answer comes by here, and only from one place")]
     #[inline(always)]
     pub fn pass_back(&self, api: Api, size: usize, now: Moment) -> bool {
-        let passes = self.allowance_back(api, now).is_some_and(|mut allowance| allowance.covers(size));
+        let Some(mut allowance) = self.allowance_back(api, now) else { return false };
+        let passes = allowance.covers(size);
         if passes {
-            self.pass_row_back(api, size as u64);
+            allowance.pass_back(size as u64);
         }
         passes
     }

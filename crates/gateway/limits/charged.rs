@@ -10,7 +10,6 @@ use policy::quota::{Bucket, Handle, Lease, Measure, Nanos, Pace, Rules, Slots, W
 use wire::Api;
 
 use super::ahead::Ahead;
-use super::allowance::Allowance;
 use super::clock::Clock;
 use super::portion::Portion;
 use crate::timer;
@@ -104,22 +103,21 @@ impl Charged {
     #[allow(clippy::inline_always, reason = "it has one caller, by which all comes")]
     #[inline(always)]
     pub(super) fn passes(&self, size: usize, now: Nanos) -> bool {
-        let passes = self.allowance(now).is_some_and(|mut allowance| allowance.covers(size));
+        let passes = self.allowance(now).is_some_and(|(_, bytes)| size as u64 <= bytes);
         if passes {
             self.pass_row(1, size as u64);
         }
         passes
     }
 
-    /// What [`Self::passes`] would let pass of the next requests. `None` if none.
+    /// How many requests, and how many bytes of them, [`Self::passes`] would let pass. `None` if none.
     #[inline]
-    pub(super) fn allowance(&self, now: Nanos) -> Option<Allowance> {
+    pub(super) fn allowance(&self, now: Nanos) -> Option<(u64, u64)> {
         let passes = self.only_pays
             && self.requests.covers(1, now)
             && self.produced.covers(1, now)
             && self.fetched.covers(PLENTY, now);
-        let (messages, bytes) = (self.requests.left(), self.produced.left());
-        passes.then_some(Allowance { messages, bytes })
+        passes.then(|| (self.requests.left(), self.produced.left()))
     }
 
     /// Pays for requests that were allowed.
@@ -129,12 +127,12 @@ impl Charged {
         self.produced.spend(bytes);
     }
 
-    /// How much of the next answers is paid for by what was taken in advance. `None` if nothing.
+    /// How many bytes of the next answers are paid for by what was taken in advance. `None` if none.
     #[inline]
-    pub(super) fn allowance_back(&self, now: Nanos) -> Option<Allowance> {
+    pub(super) fn allowance_back(&self, now: Nanos) -> Option<u64> {
         // Who was told how much to ask for is told anew after what that brought.
         let passes = !self.portion.is_set() && self.fetched.covers(1, now);
-        passes.then(|| Allowance { messages: u64::MAX, bytes: self.fetched.left() })
+        passes.then(|| self.fetched.left())
     }
 
     /// Pays for answers that were allowed.

@@ -44,7 +44,7 @@ impl Pump {
         if n == 0 {
             return;
         }
-        session.limits.pass_row(api, n, bytes as u64);
+        row.allowance.pass(n, bytes as u64);
         intake.pass(bytes);
         self.passes(bytes, Answer::Brokers);
         self.bytes.requests.set(self.bytes.requests.get() + n);

@@ -47,7 +47,7 @@ impl Pump {
             true
         });
         answered.tell(counts);
-        self.session.limits.pass_row_back(api, bytes as u64);
+        row.allowance.pass_back(bytes as u64);
         intake.pass(bytes);
     }
 
