@@ -67,12 +67,15 @@ impl Stream {
     ) -> Poll<io::Result<usize>> {
         let polled = match &mut *self.transport.borrow_mut() {
             Transport::Plain(socket) => loop {
-                if let Some(took) = take(socket, intake) {
-                    break Poll::Ready(took);
-                }
-                // An error is told by the read.
-                if *waits || socket.poll_read_ready(cx).is_pending() {
-                    break Poll::Pending;
+                match take(socket, intake) {
+                    Took::Bytes(n) => break Poll::Ready(Ok(n)),
+                    Took::Error(error) => break Poll::Ready(Err(error)),
+                    Took::NoNews if *waits => break Poll::Pending,
+                    // An error is told by the read.
+                    Took::NoNews | Took::Nothing if socket.poll_read_ready(cx).is_pending() => {
+                        break Poll::Pending;
+                    }
+                    Took::NoNews | Took::Nothing => {}
                 }
             },
             Transport::Tls(session) => {
@@ -192,22 +195,34 @@ impl Stream {
     }
 }
 
-/// Reads what has come, by one system call; `None` where nothing has.
-fn take(socket: &TcpStream, intake: &mut Intake) -> Option<io::Result<usize>> {
-    let mut took = None;
+/// What a look at a socket gave.
+enum Took {
+    /// So many bytes; none at the end of the stream.
+    Bytes(usize),
+    /// Nothing has been heard of it since it was dry: who waits for it waits on.
+    NoNews,
+    /// Something was heard of it, and its waker has gone, but there was nothing.
+    Nothing,
+    /// It is broken.
+    Error(io::Error),
+}
+
+/// Reads what has come, by one system call at most.
+fn take(socket: &TcpStream, intake: &mut Intake) -> Took {
+    let mut took = Took::NoNews;
     let looked = socket.try_io(Interest::READABLE, || {
+        took = Took::Nothing;
         let space = intake.space();
         let (n, _) = rustix::net::recv(socket, &mut *space, RecvFlags::empty())?;
         let is_dry = n > 0 && n < space.len();
         intake.filled(n);
-        took = Some(n);
+        took = Took::Bytes(n);
         // What fills less than the space was all: so the socket is marked, and not asked again before something comes.
         if is_dry { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
     });
-    match (took, looked) {
-        (Some(n), _) => Some(Ok(n)),
-        (None, Err(error)) if error.kind() != io::ErrorKind::WouldBlock => Some(Err(error)),
-        (None, _) => None,
+    match looked {
+        Err(error) if error.kind() != io::ErrorKind::WouldBlock => Took::Error(error),
+        Ok(()) | Err(_) => took,
     }
 }
 
@@ -219,4 +234,56 @@ fn has_news(socket: &TcpStream) -> bool {
         Ok(())
     });
     has_news || looked.is_err_and(|error| error.kind() != io::ErrorKind::WouldBlock)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+
+    /// A stream, its peer, and another hand on the stream's socket.
+    fn streams() -> (Stream, std::net::TcpStream, std::net::TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let ours = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        ours.set_nonblocking(true).unwrap();
+        let other_hand = ours.try_clone().unwrap();
+        (Stream::from(TcpStream::from_std(ours).unwrap()), listener.accept().unwrap().0, other_hand)
+    }
+
+    async fn take_next(stream: &Stream, intake: &mut Intake, waits: &mut bool) -> usize {
+        std::future::poll_fn(|cx| stream.poll_take(cx, intake, waits)).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn bytes_are_heard_of_after_a_waking_that_brought_none() {
+        let (stream, mut peer, mut other_hand) = streams();
+        let (mut intake, mut waits) = (Intake::default(), false);
+        std::future::poll_fn(|cx| {
+            assert!(stream.poll_take(cx, &mut intake, &mut waits).is_pending());
+            Poll::Ready(())
+        })
+        .await;
+        assert!(waits && intake.is_empty());
+        peer.write_all(b"gone").unwrap();
+        let has_news = || match &*stream.transport.borrow() {
+            Transport::Plain(socket) => has_news(socket),
+            Transport::Tls(_) => false,
+        };
+        while !has_news() {
+            timer::sleep(Duration::from_millis(1)).await;
+        }
+        assert_eq!(other_hand.read(&mut [0; 10]).unwrap(), 4);
+        let then_write = async {
+            tokio::task::yield_now().await;
+            peer.write_all(b"here").unwrap();
+        };
+        let taken = async { tokio::join!(take_next(&stream, &mut intake, &mut waits), then_write).0 };
+        assert_eq!(timer::timeout(Duration::from_mins(1), taken).await.unwrap(), 4);
+        assert_eq!(intake.rest(), b"here");
+        assert!(!waits);
+        drop(peer);
+        assert_eq!(take_next(&stream, &mut intake, &mut waits).await, 0);
+    }
 }
