@@ -103,14 +103,24 @@ pub(crate) fn run(
         }
     };
     command.args(["--seconds", &seconds.to_string(), "--cued"]);
-    let mut load = begin(way, &mut command, leash)?;
+    let load = begin(way, &mut command, leash)?;
     let before = Counters::read(way)?;
+    let (outcome, after) = play(load, leash, || Counters::read(way))?;
+    Ok(sample(&outcome, before.zip(after)))
+}
+
+/// Lets a load that is ready play to its end, and counts while its connections are still open.
+pub(crate) fn play<T>(
+    mut load: Running,
+    leash: &mut Leash,
+    count: impl FnOnce() -> Result<T>,
+) -> Result<(Outcome, T)> {
     load.cue()?;
     let outcome: Outcome = load.told()?;
-    let after = Counters::read(way)?;
+    let counted = count()?;
     load.finish(leash)?;
     outcome.is_whole()?;
-    Ok(sample(&outcome, before.zip(after)))
+    Ok((outcome, counted))
 }
 
 /// What the kernel has counted of a proxy.

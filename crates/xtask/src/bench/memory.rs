@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use testkit::leash::Leash;
 
 use super::counters;
-use super::measure::{Open, Outcome, begin, load};
+use super::measure::{Open, Outcome, begin, load, play};
 use super::programs::{Programs, Running};
 use super::twins::{Entry, Security, Way};
 
@@ -59,15 +59,11 @@ pub(crate) fn frames(way: &mut Way, programs: &Programs, leash: &mut Leash) -> R
     let mut command = load(programs, "frames", way.entrance(way.twin.entry())?);
     command.args(["--connections", &FRAMES_QUICK.to_string()]);
     command.args(["--slow-connections", &FRAMES_SLOW.to_string(), "--cued"]);
-    let mut load = begin(way, &mut command, leash)?;
+    let load = begin(way, &mut command, leash)?;
     thread::sleep(SETTLE);
     counters::forget_rss_max(pid)?;
     let before = counters::rss_kib(pid)?;
-    load.cue()?;
-    let outcome: Outcome = load.told()?;
-    let most = counters::rss_max_kib(pid)?;
-    load.finish(leash)?;
-    outcome.is_whole()?;
+    let (_, most) = play(load, leash, || counters::rss_max_kib(pid))?;
     Ok(difference_kib(before, most) / f64::from(FRAMES_QUICK + FRAMES_SLOW))
 }
 
