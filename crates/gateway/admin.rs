@@ -7,7 +7,7 @@ mod limits;
 use std::convert::Infallible;
 use std::net::TcpListener;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
@@ -21,6 +21,7 @@ use tokio::sync::Semaphore;
 use self::brokers::Wish;
 use crate::live::{Gateway, Phase};
 use crate::metrics;
+use crate::moment::Moment;
 use crate::timer;
 
 /// Connections to the admin address at once: probes, scrapers and a person.
@@ -108,7 +109,7 @@ fn told(path: &str, query: &str, gateway: &Gateway) -> Response<Full<Bytes>> {
             let live = gateway.live();
             let shards =
                 live.clusters.iter().map(|(name, cluster)| (Arc::clone(name), cluster.shards.clone()));
-            let (rules, now) = (Arc::clone(&live.rules), gateway.clock.at(Instant::now()));
+            let (rules, now) = (Arc::clone(&live.rules), gateway.clock.at(Moment::now()));
             let brokers = metrics::OfBrokers(live.clusters.values().map(Arc::clone).collect());
             match metrics::exposition(&gateway.metrics, shards.collect(), brokers, rules, now) {
                 Ok(text) => typed(METRICS_TYPE, text),

@@ -25,6 +25,7 @@ use crate::limits::Limits;
 use crate::listener::{Entry, Place};
 use crate::live::{Gateway, Phase};
 use crate::metrics::Counts;
+use crate::moment::Moment;
 use crate::pump::{Pump, Report};
 use crate::sockets;
 use crate::stream::Stream;
@@ -317,7 +318,7 @@ pub(crate) async fn until_closing<T>(session: &Session, wait: impl Future<Output
             Ok(Phase::Ending(ending)) => *ending,
             Ok(Phase::Arriving | Phase::Serving) | Err(_) => return,
         };
-        timer::sleep_until(ending.welcomes_until().max(word_by)).await;
+        timer::sleep_until(Moment::of(ending.welcomes_until().max(word_by))).await;
     };
     tokio::select! {
         // In this order: what has come is answered, however late this thread gets to it.

@@ -18,6 +18,7 @@ use redis::{AsyncConnectionConfig, Client, IntoConnectionInfo, RedisError};
 use tokio::time::MissedTickBehavior;
 
 use crate::live::Gateway;
+use crate::moment::Moment;
 use crate::timer;
 use message::Message;
 
@@ -104,7 +105,7 @@ impl<'a> Member<'a> {
     }
 
     fn now(&self) -> Nanos {
-        self.gateway.clock.at(Instant::now())
+        self.gateway.clock.at(Moment::now())
     }
 
     fn is_over(&self) -> bool {

@@ -16,20 +16,20 @@ mod names;
 mod pause;
 mod portion;
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, Ref, RefCell};
 use std::collections::VecDeque;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use config::limit::{Key, Mode};
 use policy::quota::{Handle, Nanos, Rules, Waiter, Who};
 use wire::Api;
 
 use crate::conn::Session;
-use crate::moment::nanos;
+use crate::moment::{Moment, nanos};
 use crate::timer;
 use crate::topics::TopicId;
 
@@ -55,8 +55,6 @@ pub struct Limits {
     /// Whether the request at hand, with its answer, was paid for by what was taken in advance.
     pub has_plenty: Cell<bool>,
     listens: Cell<bool>,
-    /// The moment that was asked for last, as limits count it.
-    moment: Cell<(Instant, Nanos)>,
     /// The APIs that this connection has used, few.
     by_api: RefCell<Vec<Rc<Charged>>>,
     /// The topics and groups that it has named.
@@ -82,7 +80,7 @@ pub enum Admission {
     /// Its head has to be seen first.
     More,
     /// Nothing is to be taken from the client before then: it is asked about again.
-    Paused(Instant),
+    Paused(Moment),
     /// The name of this topic has to be known first: it is asked about again.
     Unnamed(TopicId),
     /// It may go.
@@ -90,7 +88,7 @@ pub enum Admission {
     /// It may go once it has its slots.
     WithSlots,
     /// It may go then.
-    At(Instant),
+    At(Moment),
     /// It is too much, and the limit wants it to be told so: it would have to wait so long.
     Reject(Duration),
 }
@@ -106,10 +104,6 @@ impl Limits {
             asks_groups: Cell::new(false),
             has_plenty: Cell::new(false),
             listens: Cell::new(false),
-            moment: Cell::new({
-                let now = Instant::now();
-                (now, clock.at(now))
-            }),
             by_api: RefCell::default(),
             names: RefCell::default(),
             pause: Pause::default(),
@@ -132,7 +126,7 @@ impl Limits {
             self.count_again(session);
             if let Some(waiting) = &*self.slots.borrow() {
                 // For who waits for a slot there may be more of them now.
-                self.charged(waiting.api, session, Instant::now());
+                self.charged(waiting.api, session, Moment::now());
             }
         }
     }
@@ -176,16 +170,10 @@ impl Limits {
         self.asks_client_id.get()
     }
 
-    /// A moment as limits count it. Many are asked for again and again: time is read once for a batch of requests.
+    /// A moment as limits count it.
     #[inline]
-    fn at(&self, now: Instant) -> Nanos {
-        let (moment, at) = self.moment.get();
-        if moment == now {
-            return at;
-        }
-        let at = self.clock.at(now);
-        self.moment.set((now, at));
-        at
+    fn at(&self, now: Moment) -> Nanos {
+        self.clock.at(now)
     }
 
     /// Whether the request at hand has to be charged yet.
@@ -211,26 +199,34 @@ impl Limits {
     }
 
     /// How long the client should be told to be quiet, in an answer of `api`.
-    pub fn throttle(&self, api: Api, now: Instant) -> Option<Duration> {
+    pub fn throttle(&self, api: Api, now: Moment) -> Option<Duration> {
         let until = self.pause.until()?;
         let is_limited = |charged: &Rc<Charged>| charged.api == api && charged.is_limited;
         if api.is_pressing() || !self.by_api.borrow().iter().any(is_limited) {
             return None;
         }
-        Some(until.saturating_duration_since(now)).filter(|rest| !rest.is_zero())
+        Some(until.since(now)).filter(|rest| !rest.is_zero())
     }
 
     /// The buckets of an API, found the first time.
     #[inline]
-    fn charged(&self, api: Api, session: &Session, now: Instant) -> Rc<Charged> {
-        if let Some(known) = known(&self.by_api.borrow(), api) {
-            return Rc::clone(known);
-        }
-        self.find(api, session, now)
+    fn charged(&self, api: Api, session: &Session, now: Moment) -> Rc<Charged> {
+        let known = self.by_api.borrow().iter().find(|charged| charged.api == api).map(Rc::clone);
+        known.unwrap_or_else(|| self.find(api, session, now))
+    }
+
+    /// The buckets of an API, if they were found before.
+    #[allow(clippy::inline_always, reason = "every request and every answer comes by here")]
+    #[inline(always)]
+    fn known(&self, api: Api) -> Option<Ref<'_, Charged>> {
+        Ref::filter_map(self.by_api.borrow(), |by_api| {
+            by_api.iter().find(|charged| charged.api == api).map(Rc::as_ref)
+        })
+        .ok()
     }
 
     #[cold]
-    fn find(&self, api: Api, session: &Session, now: Instant) -> Rc<Charged> {
+    fn find(&self, api: Api, session: &Session, now: Moment) -> Rc<Charged> {
         let (principal, client_id) = (session.principal(), session.caller.client_id());
         let who = who(session, &principal, &client_id, Some(api));
         let charged = Rc::new(Charged::new(api, &self.rules.borrow(), &who, self.clock, now));
@@ -254,7 +250,7 @@ impl Limits {
         while !self.try_slots(&charged) {
             let Some((handle, slots)) = charged.slots().nth(self.held.get()) else { return };
             let max_throttle = handle.rule.limit.max_throttle;
-            let since = Instant::now();
+            let since = Moment::now();
             let mut waiter = Waiter::new(slots, handle.at_once);
             let come = std::future::poll_fn(|cx| {
                 if self.is_gone(handle) { Poll::Ready(false) } else { waiter.poll(cx).map(|()| true) }
@@ -316,12 +312,12 @@ impl Limits {
     }
 
     /// Waits until `until`, or until `stop` or a reload of the limits says that there is no reason to any more.
-    pub async fn hold(&self, until: Instant, stop: impl Fn() -> bool) {
+    pub async fn hold(&self, until: Moment, stop: impl Fn() -> bool) {
         let rules = Arc::clone(&self.rules.borrow());
         let stop = || stop() || !Arc::ptr_eq(&self.rules.borrow(), &rules);
         let mut sleep = pin!(timer::sleep_until(until));
         std::future::poll_fn(|cx| if stop() { Poll::Ready(()) } else { sleep.as_mut().poll(cx) }).await;
-        self.pause.was_held(Instant::now());
+        self.pause.was_held(Moment::now());
     }
 }
 
@@ -333,13 +329,6 @@ impl Drop for Limits {
         }
         self.leave();
     }
-}
-
-/// The buckets of an API, if they were found before.
-#[allow(clippy::inline_always, reason = "every request and every answer comes by here")]
-#[inline(always)]
-fn known(by_api: &[Rc<Charged>], api: Api) -> Option<&Rc<Charged>> {
-    by_api.iter().find(|charged| charged.api == api)
 }
 
 /// Whom a request of this API is from; `None` for the connection itself.

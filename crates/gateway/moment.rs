@@ -45,6 +45,22 @@ impl Moment {
         self.0.get().saturating_sub(earlier.0.get())
     }
 
+    /// Nanoseconds from the clock's beginning to this one.
+    #[inline]
+    pub fn nanos(self) -> u64 {
+        self.0.get()
+    }
+
+    /// The time from `earlier` to this one; none if that is not earlier.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.nanos_since(earlier))
+    }
+
+    /// The time since this one.
+    pub fn elapsed(self) -> Duration {
+        Self::now().since(self)
+    }
+
     /// The moment so much later.
     #[must_use]
     pub fn after(self, wait: Duration) -> Self {

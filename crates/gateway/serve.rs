@@ -20,6 +20,7 @@ use crate::listener::Entry;
 use crate::live::{Gateway, Live};
 use crate::logging::Logging;
 use crate::metrics::Reloaded;
+use crate::moment::Moment;
 use crate::notify::{self, News};
 use crate::takeover::{self, Candidate, Estate, Predecessor, TakeoverError};
 use crate::timer;
@@ -332,7 +333,7 @@ async fn forget_idle(gateway: Arc<Gateway>) {
     loop {
         timer::sleep(FORGET_EVERY).await;
         let rules = Arc::clone(&gateway.live().rules);
-        rules.forget_idle(gateway.clock.at(Instant::now()));
+        rules.forget_idle(gateway.clock.at(Moment::now()));
     }
 }
 

@@ -7,11 +7,13 @@
 use std::cell::OnceCell;
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 use tokio::time::{Interval, Sleep, Timeout};
+
+use crate::moment::Moment;
 
 thread_local! {
     /// Who keeps this thread's timers; its own runtime where that is nobody.
@@ -55,8 +57,8 @@ pub fn sleep(wait: Duration) -> Sleep {
 }
 
 /// Waits until then.
-pub fn sleep_until(end: Instant) -> Sleep {
-    kept(|| tokio::time::sleep_until(end.into()))
+pub fn sleep_until(end: Moment) -> Sleep {
+    kept(|| tokio::time::sleep_until(end.instant().into()))
 }
 
 /// What `future` gives, if it does so in that time.
@@ -82,9 +84,9 @@ mod tests {
             leave_to(keeper);
             let runtime = Builder::new_current_thread().enable_io().build().unwrap();
             runtime.block_on(async {
-                let begin = Instant::now();
+                let begin = Moment::now();
                 sleep(Duration::from_millis(2)).await;
-                sleep_until(begin + Duration::from_millis(4)).await;
+                sleep_until(begin.after(Duration::from_millis(4))).await;
                 assert!(begin.elapsed() >= Duration::from_millis(4));
                 assert!(timeout(Duration::from_millis(1), pending::<()>()).await.is_err());
                 assert!(timeout(Duration::from_mins(1), async {}).await.is_ok());

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use config::limit::{Mode, OnExceeded};
 use policy::quota::rules::Used;
@@ -12,6 +12,7 @@ use wire::Api;
 use wire::api::Stance;
 
 use crate::live::Gateway;
+use crate::moment::Moment;
 
 /// What may be asked with.
 const KEYS: &str = "principal, client_id, address, cluster, listener, topic, group and api";
@@ -32,7 +33,7 @@ struct Asked {
 pub(super) fn answer(gateway: &Gateway, query: &str) -> Result<String, String> {
     let asked = Asked::read(query)?;
     let live = gateway.live();
-    let now = gateway.clock.at(Instant::now());
+    let now = gateway.clock.at(Moment::now());
     let listeners = live.model.clusters.iter().flat_map(|cluster| &cluster.listeners);
     let listeners = listeners.filter(|listener| {
         asked.cluster.as_deref().is_none_or(|name| *name == *listener.cluster)

@@ -8,7 +8,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use config::limit::Mode;
 use policy::quota::rules::Used;
@@ -18,6 +18,7 @@ use wire::api::Class;
 use super::charged::Charged;
 use super::glance::Expected;
 use super::{Limits, nanos};
+use crate::moment::Moment;
 
 /// Topics of one answer that are remembered.
 const TOPICS_KEPT: usize = 16;
@@ -176,7 +177,7 @@ impl Charged {
 
 impl Limits {
     /// Charges what has passed, less what was taken for it.
-    pub(super) fn charge_passed(&self, charged: &Charged, handle: &Handle, cost: u64, now: Instant) {
+    pub(super) fn charge_passed(&self, charged: &Charged, handle: &Handle, cost: u64, now: Moment) {
         let taken = charged.ahead.taken_of(&handle.used);
         let Used::Paced(pace, bucket) = &*handle.used else { return };
         if taken > cost {

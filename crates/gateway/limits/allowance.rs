@@ -1,23 +1,23 @@
 //! What requests and answers in a row may use at once: it is asked for once, and charged once.
 
-use std::rc::Rc;
+use std::cell::Ref;
 
 use wire::Api;
 
-use super::{Charged, Limits, known};
+use super::{Charged, Limits};
 use crate::moment::Moment;
 
 /// What limits let go at once.
-pub struct Allowance {
+pub struct Allowance<'a> {
     /// So many messages,
-    pub messages: u64,
+    messages: u64,
     /// and bytes,
-    pub bytes: u64,
+    bytes: u64,
     /// which these buckets are charged for.
-    pub charged: Option<Rc<Charged>>,
+    charged: Option<Ref<'a, Charged>>,
 }
 
-impl Allowance {
+impl Allowance<'_> {
     /// Where nothing is limited.
     const BOUNDLESS: Self = Self { messages: u64::MAX, bytes: u64::MAX, charged: None };
 
@@ -53,22 +53,21 @@ impl Limits {
     /// How much may go at once of the requests of an API, whose client is the same as before, where nothing is changed in them.
     /// `None` where each has to be looked at.
     #[inline]
-    pub fn allowance(&self, api: Api, now: Moment) -> Option<Allowance> {
+    pub fn allowance(&self, api: Api, now: Moment) -> Option<Allowance<'_>> {
         if self.is_off() {
             return Some(Allowance::BOUNDLESS);
         }
         if self.admitted.get() || !self.pause.waited.get().is_zero() || self.pause.until().is_some() {
             return None;
         }
-        let by_api = self.by_api.borrow();
-        let charged = known(&by_api, api)?;
-        let (messages, bytes) = charged.allowance(self.clock.of(now))?;
-        Some(Allowance { messages, bytes, charged: Some(Rc::clone(charged)) })
+        let charged = self.known(api)?;
+        let (messages, bytes) = charged.allowance(self.at(now))?;
+        Some(Allowance { messages, bytes, charged: Some(charged) })
     }
 
     /// How much may go at once of the answers of an API. `None` where each has to be looked at.
     #[inline]
-    pub fn allowance_back(&self, api: Api, now: Moment) -> Option<Allowance> {
+    pub fn allowance_back(&self, api: Api, now: Moment) -> Option<Allowance<'_>> {
         if self.is_off() {
             return Some(Allowance::BOUNDLESS);
         }
@@ -78,10 +77,9 @@ impl Limits {
         if !api.brings_records() {
             return Some(Allowance::BOUNDLESS);
         }
-        let by_api = self.by_api.borrow();
-        let charged = known(&by_api, api)?;
-        let bytes = charged.allowance_back(self.clock.of(now))?;
-        Some(Allowance { messages: u64::MAX, bytes, charged: Some(Rc::clone(charged)) })
+        let charged = self.known(api)?;
+        let bytes = charged.allowance_back(self.at(now))?;
+        Some(Allowance { messages: u64::MAX, bytes, charged: Some(charged) })
     }
 }
 

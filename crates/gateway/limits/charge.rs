@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use config::limit::{Mode, OnExceeded};
 use policy::quota::rules::Used;
@@ -12,7 +12,7 @@ use wire::Api;
 use super::ahead::owed;
 use super::glance::{Body, Expected};
 use super::names::Name;
-use super::{Admission, Limits, known, nanos};
+use super::{Admission, Limits, nanos};
 use crate::conn::Session;
 use crate::moment::Moment;
 
@@ -35,15 +35,11 @@ impl Limits {
     /// paid for by what was taken in advance.
     #[allow(clippy::inline_always, reason = "every request comes by here, and only from one place")]
     #[inline(always)]
-    pub fn pass(&self, api: Api, size: usize, is_by_the_same: bool, now: Instant) -> bool {
+    pub fn pass(&self, api: Api, size: usize, is_by_the_same: bool, now: Moment) -> bool {
         if self.pause.until().is_some() || self.asks_client_id.get() && !is_by_the_same {
             return false;
         }
-        let by_api = self.by_api.borrow();
-        let passes = match known(&by_api, api) {
-            Some(charged) => charged.passes(size, self.at(now)),
-            None => false,
-        };
+        let passes = self.known(api).is_some_and(|charged| charged.passes(size, self.at(now)));
         self.admitted.set(passes);
         self.has_plenty.set(passes);
         passes
@@ -62,7 +58,7 @@ impl Limits {
     }
 
     /// Charges a request before it goes on, and says when it may.
-    pub fn admit(&self, request: &Request<'_>, session: &Session, now: Instant) -> Admission {
+    pub fn admit(&self, request: &Request<'_>, session: &Session, now: Moment) -> Admission {
         let api = request.api;
         let charged = self.charged(api, session, now);
         let expected = match request.body {
@@ -116,18 +112,18 @@ impl Limits {
             has_slots = wait.is_zero() && self.try_slots(&charged);
         }
         if !wait.is_zero() && !api.is_pressing() && self.pause.may_begin() {
-            return Admission::At(now + wait);
+            return Admission::At(now.after(wait));
         }
         if has_slots { Admission::Go } else { Admission::WithSlots }
     }
 
     /// Whether the group that requests of this API name has to be told.
-    pub fn asks_group(&self, api: Api, session: &Session, now: Instant) -> bool {
+    pub fn asks_group(&self, api: Api, session: &Session, now: Moment) -> bool {
         self.asks_groups.get() && self.charged(api, session, now).asks_group
     }
 
     /// Whether it has to be told what requests of this API change.
-    pub fn mutates(&self, api: Api, session: &Session, now: Instant) -> bool {
+    pub fn mutates(&self, api: Api, session: &Session, now: Moment) -> bool {
         !self.is_off() && self.charged(api, session, now).mutates
     }
 
@@ -140,7 +136,7 @@ impl Limits {
         mutations: u64,
         can_be_rejected: bool,
         session: &Session,
-        now: Instant,
+        now: Moment,
     ) -> Result<(), Duration> {
         if mutations == 0 {
             return Ok(());
@@ -164,7 +160,7 @@ impl Limits {
     }
 
     /// Charges what an answer costs, before its first byte goes to the client.
-    pub fn answered(&self, api: Api, size: usize, session: &Session, now: Instant) {
+    pub fn answered(&self, api: Api, size: usize, session: &Session, now: Moment) {
         if !api.brings_records() {
             return;
         }
@@ -180,7 +176,7 @@ impl Limits {
     }
 
     /// Charges what cannot be held back any more; debt makes a pause.
-    pub(super) fn charge(&self, handle: &Handle, cost: u64, now: Instant) {
+    pub(super) fn charge(&self, handle: &Handle, cost: u64, now: Moment) {
         let debt = spend(handle, cost, self.at(now));
         if debt > 0 {
             let rule = &handle.rule;

@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use config::limit::{Mode, OnExceeded};
 use policy::quota::rules::Used;
@@ -12,6 +12,7 @@ use wire::Api;
 use super::ahead::Ahead;
 use super::clock::Clock;
 use super::portion::Portion;
+use crate::moment::Moment;
 use crate::timer;
 
 /// Requests that a connection may take in advance,
@@ -54,7 +55,7 @@ pub struct Charged {
 
 impl Charged {
     /// What `rules` say about `who`, for requests of `api`.
-    pub(super) fn new(api: Api, rules: &Rules, who: &Who<'_>, clock: Clock, now: Instant) -> Self {
+    pub(super) fn new(api: Api, rules: &Rules, who: &Who<'_>, clock: Clock, now: Moment) -> Self {
         let mut handles = rules.applying(who, clock.at(now));
         handles.retain(|handle| handle.measure != Measure::InFlight || !api.is_pressing());
         let has = |measure| handles.iter().any(|handle| handle.measure == measure);
@@ -241,7 +242,7 @@ thread_local! {
 async fn sweep(clock: Clock) {
     loop {
         timer::sleep(Duration::from_nanos(lease::SHORT.valid)).await;
-        let now = clock.at(Instant::now());
+        let now = clock.at(Moment::now());
         let is_empty = LENT.with_borrow_mut(|lent| {
             lent.retain(|charged| charged.upgrade().is_some_and(|charged| charged.sweep(now)));
             lent.is_empty()
@@ -254,7 +255,7 @@ async fn sweep(clock: Clock) {
 
 impl Drop for Charged {
     fn drop(&mut self) {
-        let now = self.clock.at(Instant::now());
+        let now = self.clock.at(Moment::now());
         self.ahead.give_back(now);
         for (measure, lease) in self.leases() {
             lease.give_back(self.buckets(measure), now);

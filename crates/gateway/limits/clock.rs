@@ -1,6 +1,6 @@
 //! Time as limits count it.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use policy::quota::Nanos;
 
@@ -10,26 +10,21 @@ use crate::moment::{Moment, nanos};
 /// never go back.
 #[derive(Clone, Copy)]
 pub struct Clock {
-    start: Moment,
-    unix: Nanos,
+    /// By how much Unix time is ahead of moments.
+    ahead: Nanos,
 }
 
 impl Default for Clock {
     fn default() -> Self {
         let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self { start: Moment::now(), unix: nanos(unix) }
+        Self { ahead: nanos(unix).saturating_sub(Moment::now().nanos()) }
     }
 }
 
 impl Clock {
     /// A moment as limits count it.
-    pub fn at(&self, moment: Instant) -> Nanos {
-        self.of(Moment::of(moment))
-    }
-
-    /// The same of one in one word.
     #[inline]
-    pub fn of(&self, moment: Moment) -> Nanos {
-        self.unix.saturating_add(moment.nanos_since(self.start))
+    pub fn at(&self, moment: Moment) -> Nanos {
+        self.ahead.saturating_add(moment.nanos())
     }
 }

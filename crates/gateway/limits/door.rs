@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use config::limit::Mode;
 use policy::quota::rules::Used;
@@ -14,6 +14,7 @@ use policy::quota::{Handle, Measure, Slots, Waiter};
 use super::{Limits, nanos, observed, who};
 use crate::conn::Session;
 use crate::ended::{Ended, Why};
+use crate::moment::Moment;
 use crate::timer;
 
 /// Connections that may be held at once, in the whole process; one more is closed at once.
@@ -46,7 +47,7 @@ impl Limits {
         let handles = {
             let principal = session.principal();
             let who = who(session, &principal, "", None);
-            self.rules.borrow().at_door(&who, is_known, self.clock.at(Instant::now()))
+            self.rules.borrow().at_door(&who, is_known, self.clock.at(Moment::now()))
         };
         for handle in handles {
             match handle.measure {
@@ -81,7 +82,7 @@ impl Limits {
     /// One of so many that may come in a time.
     async fn take_turn(&self, session: &Session, handle: &Handle) -> Result<(), Ended> {
         let Used::Paced(pace, bucket) = &*handle.used else { return Ok(()) };
-        let at = self.clock.at(Instant::now());
+        let at = self.clock.at(Moment::now());
         let limit = &handle.rule.limit;
         let wait = Duration::from_nanos(bucket.wait(*pace, 1, at));
         if wait.is_zero() || limit.mode == Mode::Observe {
@@ -107,7 +108,7 @@ impl Limits {
     pub(super) fn count_again(&self, session: &Session) {
         let principal = session.principal();
         let who = who(session, &principal, "", None);
-        let at = self.clock.at(Instant::now());
+        let at = self.clock.at(Moment::now());
         let rules = Arc::clone(&self.rules.borrow());
         let now = [false, true].into_iter().flat_map(|is_known| rules.at_door(&who, is_known, at));
         let now: Vec<Handle> = now.filter(|handle| handle.measure == Measure::Open).collect();
@@ -132,7 +133,7 @@ impl Limits {
 
 async fn wait_for_place(session: &Session, handle: &Handle, slots: &Slots) -> Result<(), Ended> {
     let _held = Held::new(session).ok_or_else(|| turned_away(handle))?;
-    let since = Instant::now();
+    let since = Moment::now();
     let mut waiter = Waiter::new(slots, handle.at_once);
     let turn = std::future::poll_fn(|cx| waiter.poll(cx));
     let came = timer::timeout(handle.rule.limit.max_throttle, turn).await;

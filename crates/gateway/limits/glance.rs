@@ -1,7 +1,5 @@
 //! A glance at what is there of a Produce request before it goes on: its topics, and how many bytes and records each has.
 
-use std::time::Instant;
-
 use policy::quota::Handle;
 use wire::Api;
 use wire::meter::{Topic, Visit};
@@ -11,6 +9,7 @@ use super::Limits;
 use super::ahead::Heard;
 use super::names::Name;
 use crate::conn::Session;
+use crate::moment::Moment;
 use crate::topics::TopicId;
 
 /// What is there of a Produce request.
@@ -37,13 +36,13 @@ pub(super) struct Expected {
 struct Glance<'a> {
     limits: &'a Limits,
     session: &'a Session,
-    now: Instant,
+    now: Moment,
     expected: Expected,
 }
 
 impl Limits {
     /// What a Produce request has. `None` where more has to be there first.
-    pub(super) fn glance(&self, body: Body<'_>, session: &Session, now: Instant) -> Option<Expected> {
+    pub(super) fn glance(&self, body: Body<'_>, session: &Session, now: Moment) -> Option<Expected> {
         let mut glance = Glance { limits: self, session, now, expected: Expected::default() };
         let fed = Walker::produce_request(body.version).feed_to(body.bytes, &mut glance);
         let mut expected = glance.expected;

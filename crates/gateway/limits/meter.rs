@@ -5,7 +5,6 @@
 //! charged to nobody.
 
 use std::rc::Rc;
-use std::time::Instant;
 
 use policy::quota::{Handle, Measure};
 use wire::Api;
@@ -16,6 +15,7 @@ use super::Limits;
 use super::ahead::{Ahead, Heard};
 use super::names::Name;
 use crate::conn::Session;
+use crate::moment::Moment;
 
 /// What has been heard of one message so far.
 #[derive(Default)]
@@ -35,7 +35,7 @@ pub struct Metered {
 pub struct Listening<'a> {
     session: &'a Session,
     api: Api,
-    now: Instant,
+    now: Moment,
     metered: &'a mut Metered,
 }
 
@@ -48,14 +48,14 @@ impl Limits {
 
     /// Whether what passes of this API has to be listened to.
     #[inline]
-    pub fn meters(&self, api: Api, session: &Session, now: Instant) -> bool {
+    pub fn meters(&self, api: Api, session: &Session, now: Moment) -> bool {
         self.listen() && self.charged(api, session, now).meters
     }
 }
 
 impl Metered {
     /// Listens to the next piece of the message.
-    pub fn listen<'a>(&'a mut self, session: &'a Session, api: Api, now: Instant) -> Listening<'a> {
+    pub fn listen<'a>(&'a mut self, session: &'a Session, api: Api, now: Moment) -> Listening<'a> {
         Listening { session, api, now, metered: self }
     }
 }

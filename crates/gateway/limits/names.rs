@@ -1,13 +1,13 @@
 //! The buckets of the topics and groups that a connection names.
 
 use std::rc::Rc;
-use std::time::Instant;
 
 use policy::quota::{Handle, Who};
 use wire::Api;
 
 use super::{Limits, who};
 use crate::conn::Session;
+use crate::moment::Moment;
 
 /// Names whose buckets a connection keeps at hand.
 const NAMES_KEPT: usize = 256;
@@ -36,7 +36,7 @@ impl Named {
 
 impl Limits {
     /// The buckets of a name, found the first time.
-    pub(super) fn of_name(&self, api: Api, name: Name<'_>, session: &Session, now: Instant) -> Rc<[Handle]> {
+    pub(super) fn of_name(&self, api: Api, name: Name<'_>, session: &Session, now: Moment) -> Rc<[Handle]> {
         let mut names = self.names.borrow_mut();
         if let Some(known) = names.iter().find(|known| known.is(api, name)) {
             return Rc::clone(&known.handles);

@@ -3,11 +3,12 @@
 use std::cell::Cell;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::time::Sleep;
 use wire::Api;
 
+use crate::moment::Moment;
 use crate::timer;
 
 /// The pause of one connection.
@@ -17,7 +18,7 @@ use crate::timer;
 #[derive(Default)]
 pub struct Pause {
     /// From when to when, if there is one.
-    span: Cell<Option<(Instant, Instant)>>,
+    span: Cell<Option<(Moment, Moment)>>,
     /// Whether the connection has carried calls of a group's life.
     of_a_group: Cell<bool>,
     /// Whether the socket was not read dry since the last pause.
@@ -40,20 +41,20 @@ impl Pause {
     }
 
     /// Makes the pause last `wait` from now, at most `max` in all; says by how much it has become longer.
-    pub fn extend(&self, now: Instant, wait: Duration, max: Duration) -> Duration {
+    pub fn extend(&self, now: Moment, wait: Duration, max: Duration) -> Duration {
         let (began, before) = self.span.get().filter(|(_, end)| *end > now).unwrap_or((now, now));
-        let end = (now + wait.min(max)).min(began + max).max(before);
+        let end = now.after(wait.min(max)).min(began.after(max)).max(before);
         self.span.set(Some((began, end)));
-        end - before
+        end.since(before)
     }
 
     /// The end of the pause, had or to come.
-    pub fn until(&self) -> Option<Instant> {
+    pub fn until(&self) -> Option<Moment> {
         self.span.get().map(|(_, end)| end)
     }
 
     /// The end of a pause that is on: the client is not to be read from before.
-    pub fn is_on(&self) -> Option<Instant> {
+    pub fn is_on(&self) -> Option<Moment> {
         if self.may_begin() { self.until() } else { None }
     }
 
@@ -66,9 +67,9 @@ impl Pause {
     pub fn poll(&self, cx: &mut Context<'_>, rest: &mut Option<Pin<Box<Sleep>>>) -> Poll<()> {
         let Some(end) = self.is_on() else { return Poll::Ready(()) };
         let rest = rest.get_or_insert_with(|| Box::pin(timer::sleep_until(end)));
-        if rest.deadline() != end.into() {
+        if rest.deadline() != end.instant().into() {
             // It has become longer.
-            rest.as_mut().reset(end.into());
+            rest.as_mut().reset(end.instant().into());
         }
         ready!(rest.as_mut().poll(cx));
         self.was_held(end);
@@ -77,13 +78,13 @@ impl Pause {
 
     /// A wait is over, and with it the pause if that has passed as well: a request may have had to wait for one limit and be
     /// charged to another.
-    pub fn was_held(&self, now: Instant) {
+    pub fn was_held(&self, now: Moment) {
         self.undrained.set(true);
         self.span.set(self.span.get().filter(|(_, end)| *end > now));
     }
 
     /// The request at hand, or the client before it, has waited since then.
-    pub fn has_waited(&self, since: Instant) {
+    pub fn has_waited(&self, since: Moment) {
         self.waited.set(self.waited.get() + since.elapsed());
     }
 
@@ -107,22 +108,22 @@ mod tests {
     #[test]
     fn one_pause_is_never_longer_than_it_may_be() {
         let pause = Pause::default();
-        let now = Instant::now();
+        let now = Moment::now();
         assert_eq!(pause.extend(now, 3 * SECOND, 5 * SECOND), 3 * SECOND);
-        assert_eq!(pause.extend(now + SECOND, 60 * SECOND, 5 * SECOND), 2 * SECOND);
-        assert_eq!(pause.extend(now + 2 * SECOND, 60 * SECOND, 5 * SECOND), Duration::ZERO);
-        assert_eq!(pause.until(), Some(now + 5 * SECOND));
+        assert_eq!(pause.extend(now.after(SECOND), 60 * SECOND, 5 * SECOND), 2 * SECOND);
+        assert_eq!(pause.extend(now.after(2 * SECOND), 60 * SECOND, 5 * SECOND), Duration::ZERO);
+        assert_eq!(pause.until(), Some(now.after(5 * SECOND)));
     }
 
     #[test]
     fn with_a_group_the_next_pause_waits_for_a_dry_socket() {
         let pause = Pause::default();
-        let now = Instant::now();
+        let now = Moment::now();
         pause.carries(Api::Heartbeat);
         pause.extend(now, SECOND, SECOND);
         assert!(pause.is_on().is_some());
-        pause.was_held(now + SECOND);
-        pause.extend(now + SECOND, SECOND, SECOND);
+        pause.was_held(now.after(SECOND));
+        pause.extend(now.after(SECOND), SECOND, SECOND);
         assert!(pause.is_on().is_none());
         pause.read_dry();
         assert!(pause.is_on().is_some());
@@ -131,10 +132,10 @@ mod tests {
     #[test]
     fn without_a_group_one_pause_may_follow_the_other() {
         let pause = Pause::default();
-        let now = Instant::now();
+        let now = Moment::now();
         pause.extend(now, SECOND, SECOND);
-        pause.was_held(now + SECOND);
-        pause.extend(now + SECOND, SECOND, SECOND);
+        pause.was_held(now.after(SECOND));
+        pause.extend(now.after(SECOND), SECOND, SECOND);
         assert!(pause.is_on().is_some());
     }
 }

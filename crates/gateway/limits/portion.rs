@@ -2,7 +2,6 @@
 
 use std::cell::Cell;
 use std::sync::Arc;
-use std::time::Instant;
 
 use config::limit::Mode;
 use policy::quota::portion::Share;
@@ -12,6 +11,7 @@ use wire::Api;
 use super::Limits;
 use super::charged::Charged;
 use crate::conn::Session;
+use crate::moment::Moment;
 
 /// What a connection begins with whose topics are not known yet, and may be limited.
 const UNKNOWN_TOPICS: Share = Share { at_once: 32 * 1024, free: u64::MAX, connections: 1 };
@@ -46,7 +46,7 @@ impl Portion {
 
 impl Limits {
     /// The most bytes that a Fetch should ask for; `None` where nobody limits them.
-    pub fn fetch_bytes_max(&self, session: &Session, now: Instant) -> Option<i32> {
+    pub fn fetch_bytes_max(&self, session: &Session, now: Moment) -> Option<i32> {
         let charged = self.charged(Api::Fetch, session, now);
         if !charged.takes_fetched && !charged.meters {
             return None;

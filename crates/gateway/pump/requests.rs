@@ -8,7 +8,6 @@ mod ordinary;
 mod reject;
 
 use std::task::Poll;
-use std::time::Instant;
 
 use wire::walk::{Fed, Walker};
 
@@ -119,7 +118,7 @@ impl Pump {
                 return Poll::Ready(Ok(Filled::Drained));
             }
             if at_boundary && self.session.limits.pause.poll(cx, &mut rest).is_pending() {
-                paused_at.get_or_insert_with(Instant::now);
+                paused_at.get_or_insert_with(Moment::now);
                 intake.release_if_empty();
                 return Poll::Pending;
             }
@@ -162,8 +161,8 @@ impl Pump {
             }
             let flow = match frame {
                 Frame::Passing { .. } | Frame::Walking { .. } | Frame::Tail { .. } => frame.follow(intake)?,
-                Frame::Metering { .. } => self.listen(frame, intake, at.instant())?,
-                Frame::Swallowing { .. } => self.swallow(frame, intake, at.instant())?,
+                Frame::Metering { .. } => self.listen(frame, intake, at)?,
+                Frame::Swallowing { .. } => self.swallow(frame, intake, at)?,
                 Frame::Rejecting(_) => Box::pin(self.reject_on(frame, intake)).await?,
                 Frame::Gathering { .. } => self.gather_on(intake, frame, at).await?,
                 Frame::Boundary => self.at_boundary(intake, frame, &mut at).await?,
@@ -212,7 +211,7 @@ impl Pump {
         match self.begin(intake.rest(), *at)? {
             Begun::More => Ok(Flow::More),
             Begun::Limited => {
-                let admission = self.ask_limits(intake.rest(), at.instant())?;
+                let admission = self.ask_limits(intake.rest(), *at)?;
                 if admission != Admission::Go
                     && let Some(flow) = Box::pin(self.pass_limits(admission, intake, at)).await?
                 {

@@ -173,7 +173,7 @@ impl Pump {
                 return Poll::Ready(Ok(Filled::Due));
             }
             if let Some(until) = self.held_until.get() {
-                let holding = holding.get_or_insert_with(|| Box::pin(timer::sleep_until(until.instant())));
+                let holding = holding.get_or_insert_with(|| Box::pin(timer::sleep_until(until)));
                 return holding.as_mut().poll(cx).map(|()| {
                     self.held_until.set(None);
                     Ok(Filled::Due)

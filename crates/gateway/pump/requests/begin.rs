@@ -69,7 +69,7 @@ impl Pump {
         }
         let Session { limits, caller, .. } = &self.session;
         let is_by_the_same = caller.sent(frame);
-        if limits.has_to_admit() && !limits.pass(api, SIZE_BYTES + size, is_by_the_same, at.instant()) {
+        if limits.has_to_admit() && !limits.pass(api, SIZE_BYTES + size, is_by_the_same, at) {
             return Ok(Begun::Limited);
         }
         let path = self.path(api, prefix);
@@ -144,11 +144,7 @@ impl Pump {
             RequestPath::Topics => {
                 request::topics_are_possible(body, whole.size, version).map_err(malformed)?
             }
-            RequestPath::Replica | RequestPath::Fetch
-                if !self.cap_fetch(api, version, body, at.instant()) =>
-            {
-                None
-            }
+            RequestPath::Replica | RequestPath::Fetch if !self.cap_fetch(api, version, body, at) => None,
             RequestPath::Replica if body.len() < 4 => None,
             RequestPath::Replica => {
                 Some(request::force_replica(api, version, body).map(drop).map_err(malformed)?)
@@ -193,7 +189,7 @@ impl Pump {
             // Nobody answers.
             self.count(api);
             self.passes(SIZE_BYTES + whole.at + whole.size, Answer::Nobodys);
-            return Ok(self.produce(version, whole, false, at.instant()));
+            return Ok(self.produce(version, whole, false, at));
         }
         self.passes(SIZE_BYTES + whole.at + whole.size, Answer::Brokers);
         let keep = if let Some(records_at) = only_partition {
@@ -205,7 +201,7 @@ impl Pump {
             Keep::Names
         };
         self.note(api, prefix, Treatment::ByTable, keep, at);
-        Ok(self.produce(version, whole, keep == Keep::Names, at.instant()))
+        Ok(self.produce(version, whole, keep == Keep::Names, at))
     }
 
     /// Keeps a request of `size` bytes, if all of it is here and it is not too large.

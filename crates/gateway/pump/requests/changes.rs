@@ -1,6 +1,6 @@
 //! Limits on what requests create and delete (KIP-599): how much that is has to be learned from the brokers first.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use policy::mutations::Changes;
 use wire::error::code::THROTTLING_QUOTA_EXCEEDED;
@@ -11,6 +11,7 @@ use super::malformed;
 use super::reject::millis;
 use crate::conn::Session;
 use crate::ended::Ended;
+use crate::moment::Moment;
 use crate::pump::Pump;
 
 impl Pump {
@@ -18,7 +19,7 @@ impl Pump {
     pub(super) fn limits_changes(&self, api: Api) -> bool {
         matches!(api, Api::CreateTopics | Api::DeleteTopics | Api::CreatePartitions)
             && (self.rejecting.get().is_some()
-                || self.session.limits.mutates(api, &self.session, Instant::now()))
+                || self.session.limits.mutates(api, &self.session, Moment::now()))
     }
 
     /// Charges what a whole request creates and deletes; the answer, if limits reject it.
@@ -63,6 +64,6 @@ impl Pump {
         // Boxed, so that no other connection carries its memory.
         let learned = Box::pin(learning).await;
         let count = changes.count(&learned.topics, learned.default);
-        limits.mutate(api, count, can_be_rejected, &self.session, Instant::now())
+        limits.mutate(api, count, can_be_rejected, &self.session, Moment::now())
     }
 }

@@ -1,7 +1,5 @@
 //! How requests leave for the broker, and what becomes of their bytes where they can't.
 
-use std::time::Instant;
-
 use super::{Flow, Frame};
 use crate::ended::Ended;
 use crate::in_flight::Left;
@@ -68,12 +66,7 @@ impl Pump {
     }
 
     /// Takes out what is there of a frame that goes nowhere.
-    pub(super) fn swallow(
-        &self,
-        frame: &mut Frame,
-        intake: &mut Intake,
-        now: Instant,
-    ) -> Result<Flow, Ended> {
+    pub(super) fn swallow(&self, frame: &mut Frame, intake: &mut Intake, now: Moment) -> Result<Flow, Ended> {
         let Frame::Swallowing { left, heard } = frame else { return Ok(Flow::On) };
         let n = intake.rest().len().min(*left);
         if let Some(heard) = heard {

@@ -2,7 +2,6 @@
 
 use std::pin::pin;
 use std::task::Poll;
-use std::time::Instant;
 
 use wire::Api;
 use wire::head;
@@ -63,7 +62,7 @@ impl Visit for Ears<'_> {
 
 impl Pump {
     /// What the limits say to the request that begins with these bytes.
-    pub(super) fn ask_limits(&self, unread: &[u8], now: Instant) -> Result<Admission, Ended> {
+    pub(super) fn ask_limits(&self, unread: &[u8], now: Moment) -> Result<Admission, Ended> {
         let limits = &self.session.limits;
         if let Some(until) = limits.pause.is_on().filter(|until| *until > now) {
             return Ok(Admission::Paused(until));
@@ -101,7 +100,7 @@ impl Pump {
             let stops = std::future::poll_fn(|cx| {
                 if self.draining.get().is_some() { Poll::Ready(()) } else { slots.as_mut().poll(cx) }
             });
-            let since = Instant::now();
+            let since = Moment::now();
             stops.await;
             limits.pause.has_waited(since);
             *at = Moment::now();
@@ -111,7 +110,7 @@ impl Pump {
     }
 
     /// Charges the request that begins with these bytes.
-    fn admit(&self, unread: &[u8], now: Instant) -> Result<Admission, Ended> {
+    fn admit(&self, unread: &[u8], now: Moment) -> Result<Admission, Ended> {
         let session = &self.session;
         if session.login.awaits_token() {
             return Ok(Admission::Go);
@@ -154,7 +153,7 @@ impl Pump {
 
     /// Lowers what a Fetch asks for to what its limits grant, and how long it waits at the broker by how long it has waited
     /// here: clients expect an answer within that time, some of them even a heartbeat's. False where more bytes are needed.
-    pub(super) fn cap_fetch(&self, api: Api, version: i16, body: &mut [u8], now: Instant) -> bool {
+    pub(super) fn cap_fetch(&self, api: Api, version: i16, body: &mut [u8], now: Moment) -> bool {
         let limits = &self.session.limits;
         if api != Api::Fetch || limits.is_off() {
             return true;
@@ -172,7 +171,7 @@ impl Pump {
     }
 
     /// How a Produce request whose first bytes are known travels: past us, or past somebody who listens.
-    pub(super) fn produce(&self, version: i16, whole: &Body, is_named: bool, now: Instant) -> Begun {
+    pub(super) fn produce(&self, version: i16, whole: &Body, is_named: bool, now: Moment) -> Begun {
         let meters = self.session.limits.meters(Api::Produce, &self.session, now);
         if !meters && !is_named {
             return Begun::Frame(0, Frame::Passing { left: SIZE_BYTES + whole.at + whole.size });
@@ -186,7 +185,7 @@ impl Pump {
     }
 
     /// Lets what is there of a Produce request go on, and listens.
-    pub(super) fn listen(&self, frame: &mut Frame, intake: &mut Intake, now: Instant) -> Result<Flow, Ended> {
+    pub(super) fn listen(&self, frame: &mut Frame, intake: &mut Intake, now: Moment) -> Result<Flow, Ended> {
         let Frame::Metering { left, heard } = frame else { return Ok(Flow::On) };
         let n = intake.rest().len().min(*left);
         self.hear(heard, &intake.rest()[..n], now)?;
@@ -201,7 +200,7 @@ impl Pump {
     }
 
     /// Listens to the next bytes of a Produce request.
-    pub(super) fn hear(&self, heard: &mut Heard, bytes: &[u8], now: Instant) -> Result<(), Ended> {
+    pub(super) fn hear(&self, heard: &mut Heard, bytes: &[u8], now: Moment) -> Result<(), Ended> {
         let Heard { walker, metered, names } = heard;
         let listening = metered.as_mut().map(|metered| metered.listen(&self.session, Api::Produce, now));
         let mut ears = Ears { listening, names: names.as_deref_mut() };
@@ -209,7 +208,7 @@ impl Pump {
     }
 
     /// A Produce request is over.
-    pub(super) fn heard(&self, heard: &mut Heard, now: Instant) {
+    pub(super) fn heard(&self, heard: &mut Heard, now: Moment) {
         if let Some(metered) = &mut heard.metered {
             metered.listen(&self.session, Api::Produce, now).finish();
         }
@@ -220,12 +219,12 @@ impl Pump {
 
     /// Stands still between two requests until then. What was read is put aside meanwhile, so that who waits holds no
     /// buffer.
-    async fn stand(&self, intake: &mut Intake, at: &mut Moment, until: Instant) -> Result<(), Ended> {
+    async fn stand(&self, intake: &mut Intake, at: &mut Moment, until: Moment) -> Result<(), Ended> {
         self.send_on(intake).await;
         let unread = intake.park();
         // Nothing moves until then, and that is not idleness.
-        self.moved_at.set(Moment::of(until));
-        let (limits, since) = (&self.session.limits, Instant::now());
+        self.moved_at.set(until);
+        let (limits, since) = (&self.session.limits, Moment::now());
         limits.hold(until, || self.draining.get().is_some()).await;
         limits.pause.has_waited(since);
         intake.seed(&unread);

@@ -24,7 +24,7 @@ struct Row<'a> {
     version: i16,
     is_flexible: bool,
     /// What limits let go at once.
-    allowance: Allowance,
+    allowance: Allowance<'a>,
     read_at: Moment,
 }
 

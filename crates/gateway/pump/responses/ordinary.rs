@@ -14,13 +14,13 @@ use crate::pool::Intake;
 use crate::pump::Pump;
 
 /// Answers that stand in a row.
-struct Row {
+struct Row<'a> {
     /// The first question.
     first: Asked,
     /// Whether addresses may be in their tails.
     is_tailed: bool,
     /// What limits let go at once.
-    allowance: Allowance,
+    allowance: Allowance<'a>,
 }
 
 impl Pump {
@@ -52,7 +52,7 @@ impl Pump {
     }
 
     /// What is the same for a row of answers that begins with this one, if one may.
-    fn answers_row(&self, first: Asked) -> Option<Row> {
+    fn answers_row(&self, first: Asked) -> Option<Row<'_>> {
         if !answer::may_be_plain(first.api) || self.meters(first) {
             return None;
         }
@@ -62,7 +62,7 @@ impl Pump {
     }
 }
 
-impl Row {
+impl Row<'_> {
     /// Bytes of the answer to `asked` that stands first, with its size, if it belongs to the row.
     #[inline]
     fn next(&mut self, asked: &Asked, unread: &[u8]) -> Option<usize> {

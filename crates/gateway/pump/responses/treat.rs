@@ -1,6 +1,6 @@
 //! The beginning of an answer: it is matched to what is owed, and its way to the client decided.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use wire::answer::{self, Front, Splice};
 use wire::api::{AnswerPath, Api, top_error};
@@ -86,7 +86,7 @@ impl Pump {
             if asked.slotted
                 || !self.session.limits.pass_back(asked.api, SIZE_BYTES + size, self.heard_at.get())
             {
-                self.limit_answer(asked, size, &mut frame[..there], &mut begun, at.instant());
+                self.limit_answer(asked, size, &mut frame[..there], &mut begun, at);
             }
             self.in_flight.pop_asked();
             if top_error(asked.api, asked.version, &frame[..there]).is_some_and(|error| error != NONE) {
@@ -100,7 +100,7 @@ impl Pump {
     }
 
     /// Charges an answer that begins, and tells the client in it for how long it is not read from.
-    fn limit_answer(&self, asked: Asked, size: usize, frame: &mut [u8], begun: &mut Begun, now: Instant) {
+    fn limit_answer(&self, asked: Asked, size: usize, frame: &mut [u8], begun: &mut Begun, now: Moment) {
         let Asked { api, version, slotted, .. } = asked;
         let limits = &self.session.limits;
         if slotted {
@@ -190,7 +190,7 @@ impl Pump {
         let session = &self.session;
         session.limits.listen()
             && asked.api.brings_records()
-            && session.limits.meters(asked.api, session, Instant::now())
+            && session.limits.meters(asked.api, session, Moment::now())
     }
 
     /// Walks on through an answer.
@@ -202,7 +202,7 @@ impl Pump {
         bytes: &[u8],
     ) -> Result<Fed, Ended> {
         let Some(metered) = metered else { return walker.feed(bytes).map_err(bad) };
-        let mut listening = metered.listen(&self.session, asked.api, Instant::now());
+        let mut listening = metered.listen(&self.session, asked.api, Moment::now());
         let fed = walker.feed_to(bytes, &mut listening).map_err(bad)?;
         if matches!(fed, Fed::Tail(_)) {
             listening.finish();
