@@ -93,18 +93,22 @@ impl Lease {
         now: Nanos,
     ) -> bool {
         self.give_back(buckets.clone(), now);
-        let lent =
-            [(LONG, &self.refused_long), (SHORT, &self.refused)].into_iter().find_map(|(term, refused)| {
-                let size = self.next_size(cost, term, now).min(most);
-                if size <= cost || now < refused.get() {
-                    return None;
-                }
-                let lent = lend(buckets.clone(), size, term, now);
-                if lent.is_none() {
-                    refused.set(now.saturating_add(term.valid));
-                }
-                lent.map(|until| (size, until))
-            });
+        // Where so much is more than a bucket lends for long, a part of it may do.
+        let terms = [(LONG, &self.refused_long, &[1, 4][..]), (SHORT, &self.refused, &[1])];
+        let lent = terms.into_iter().find_map(|(term, refused, parts)| {
+            let size = self.next_size(cost, term, now).min(most);
+            if size <= cost || now < refused.get() {
+                return None;
+            }
+            let sizes = parts.iter().map(|part| size / part).filter(|size| *size > cost);
+            let lent = sizes
+                .into_iter()
+                .find_map(|size| lend(buckets.clone(), size, term, now).map(|until| (size, until)));
+            if lent.is_none() {
+                refused.set(now.saturating_add(term.valid));
+            }
+            lent
+        });
         self.since.set(now);
         let (size, until) = lent.unwrap_or((cost, now));
         self.size.set(size);
