@@ -37,6 +37,11 @@ fn produce(plain: &mut Plain<'_>, version: i16) -> Option<()> {
     for _ in 0..plain.count()? {
         plain.topic(version >= 13)?;
         for _ in 0..plain.count()? {
+            if plain.is_flexible {
+                // The same in one look: number, success, what is fixed, no errors, nothing wrong, no tags.
+                let [_, _, _, _, 0, 0, .., 1, 0, 0] = plain.take::<33>()? else { return None };
+                continue;
+            }
             plain.partition()?;
             plain.skip(fixed)?;
             if version >= 8 {
@@ -44,7 +49,6 @@ fn produce(plain: &mut Plain<'_>, version: i16) -> Option<()> {
                 plain.nothing()?;
                 plain.null()?;
             }
-            plain.no_tags()?;
         }
         plain.no_tags()?;
     }
@@ -52,11 +56,15 @@ fn produce(plain: &mut Plain<'_>, version: i16) -> Option<()> {
 }
 
 fn fetch(plain: &mut Plain<'_>, version: i16) -> Option<()> {
-    plain.no_tags()?;
-    plain.skip(if version >= 1 { 4 } else { 0 })?;
-    if version >= 7 {
-        plain.success()?;
-        plain.skip(4)?;
+    if plain.is_flexible {
+        // In one look: no tags, the throttle time, success, the session.
+        let [0, _, _, _, _, 0, 0, _, _, _, _] = plain.take()? else { return None };
+    } else {
+        plain.skip(if version >= 1 { 4 } else { 0 })?;
+        if version >= 7 {
+            plain.success()?;
+            plain.skip(4)?;
+        }
     }
     // High watermark; last stable offset, start of the log.
     let fixed = match version {
@@ -67,6 +75,13 @@ fn fetch(plain: &mut Plain<'_>, version: i16) -> Option<()> {
     for _ in 0..plain.count()? {
         plain.topic(version >= 13)?;
         for _ in 0..plain.count()? {
+            if plain.is_flexible {
+                // In one look: number, success, what is fixed, no aborted transactions, preferred replica.
+                let [_, _, _, _, 0, 0, .., 0 | 1, _, _, _, _] = plain.take::<35>()? else { return None };
+                plain.records()?;
+                plain.no_tags()?;
+                continue;
+            }
             plain.partition()?;
             plain.skip(fixed)?;
             if version >= 4 {
@@ -76,7 +91,6 @@ fn fetch(plain: &mut Plain<'_>, version: i16) -> Option<()> {
             // Preferred replica.
             plain.skip(if version >= 11 { 4 } else { 0 })?;
             plain.records()?;
-            plain.no_tags()?;
         }
         plain.no_tags()?;
     }

@@ -25,9 +25,8 @@ pub fn plain_fetch_tail(version: i16, body: &[u8]) -> Option<usize> {
     for _ in 0..plain.count()? {
         plain.topic(true)?;
         for _ in 0..plain.count()? {
-            // Number, leader's epoch, offset, last epoch, start of the log, bytes at most.
-            plain.skip(4 + 4 + 8 + 4 + 8 + 4)?;
-            plain.no_tags()?;
+            // Number, leader's epoch, offset, last epoch, start of the log, bytes at most, no tags.
+            let [.., 0] = plain.take::<33>()? else { return None };
         }
         plain.no_tags()?;
     }
