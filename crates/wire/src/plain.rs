@@ -56,12 +56,9 @@ impl Plain<'_> {
         (self.count()? == 0).then_some(())
     }
 
-    /// An empty array, or null.
+    /// An empty array, or null; of versions that are not flexible.
     #[inline]
     pub(crate) fn nothing_or_null(&mut self) -> Option<()> {
-        if self.is_flexible {
-            return (*self.take::<1>()?.first()? <= 1).then_some(());
-        }
         matches!(i32::from_be_bytes(*self.take::<4>()?), 0 | -1).then_some(())
     }
 

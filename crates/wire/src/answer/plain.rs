@@ -11,12 +11,12 @@ pub fn plain_tail(api: Api, version: i16, frame: &[u8]) -> Option<usize> {
         return None;
     }
     let mut plain = Plain { rest: frame.get(4..)?, is_flexible: api.request_is_flexible(version) };
-    if api == Api::Produce {
-        produce(&mut plain, version)?;
-    } else if api == Api::Fetch {
-        fetch(&mut plain, version)?;
-    } else {
-        return None;
+    match (api, plain.is_flexible) {
+        (Api::Produce, true) => flexible_produce(&mut plain, version)?,
+        (Api::Produce, false) => produce(&mut plain, version)?,
+        (Api::Fetch, true) => flexible_fetch(&mut plain, version)?,
+        (Api::Fetch, false) => fetch(&mut plain, version)?,
+        (_, _) => return None,
     }
     frame.len().checked_sub(plain.rest.len())
 }
@@ -26,8 +26,23 @@ pub fn may_be_plain(api: Api) -> bool {
     matches!(api, Api::Produce | Api::Fetch)
 }
 
-fn produce(plain: &mut Plain<'_>, version: i16) -> Option<()> {
+/// Version 9 and later. What is of fixed size is read in one look.
+fn flexible_produce(plain: &mut Plain<'_>, version: i16) -> Option<()> {
     plain.no_tags()?;
+    for _ in 0..plain.count()? {
+        plain.topic(version >= 13)?;
+        for _ in 0..plain.count()? {
+            // Number, success, base offset, time of append, start of the log, no records with errors, nothing wrong with all of
+            // them, no tags.
+            let [_, _, _, _, 0, 0, .., 1, 0, 0] = plain.take::<33>()? else { return None };
+        }
+        plain.no_tags()?;
+    }
+    // The throttle time.
+    plain.skip(4)
+}
+
+fn produce(plain: &mut Plain<'_>, version: i16) -> Option<()> {
     // Base offset; time of append, start of the log.
     let fixed = match version {
         5.. => 24,
@@ -35,13 +50,8 @@ fn produce(plain: &mut Plain<'_>, version: i16) -> Option<()> {
         ..=1 => 8,
     };
     for _ in 0..plain.count()? {
-        plain.topic(version >= 13)?;
+        plain.string()?;
         for _ in 0..plain.count()? {
-            if plain.is_flexible {
-                // The same in one look: number, success, what is fixed, no errors, nothing wrong, no tags.
-                let [_, _, _, _, 0, 0, .., 1, 0, 0] = plain.take::<33>()? else { return None };
-                continue;
-            }
             plain.partition()?;
             plain.skip(fixed)?;
             if version >= 8 {
@@ -50,21 +60,32 @@ fn produce(plain: &mut Plain<'_>, version: i16) -> Option<()> {
                 plain.null()?;
             }
         }
-        plain.no_tags()?;
     }
     plain.skip(if version >= 1 { 4 } else { 0 })
 }
 
-fn fetch(plain: &mut Plain<'_>, version: i16) -> Option<()> {
-    if plain.is_flexible {
-        // In one look: no tags, the throttle time, success, the session.
-        let [0, _, _, _, _, 0, 0, _, _, _, _] = plain.take()? else { return None };
-    } else {
-        plain.skip(if version >= 1 { 4 } else { 0 })?;
-        if version >= 7 {
-            plain.success()?;
-            plain.skip(4)?;
+/// Version 12 and later. What is of fixed size is read in one look.
+fn flexible_fetch(plain: &mut Plain<'_>, version: i16) -> Option<()> {
+    // No tags, the throttle time, success, the session.
+    let [0, _, _, _, _, 0, 0, _, _, _, _] = plain.take()? else { return None };
+    for _ in 0..plain.count()? {
+        plain.topic(version >= 13)?;
+        for _ in 0..plain.count()? {
+            // Number, success, high watermark, last stable offset, start of the log, no aborted transactions, preferred replica.
+            let [_, _, _, _, 0, 0, .., 0 | 1, _, _, _, _] = plain.take::<35>()? else { return None };
+            plain.records()?;
+            plain.no_tags()?;
         }
+        plain.no_tags()?;
+    }
+    Some(())
+}
+
+fn fetch(plain: &mut Plain<'_>, version: i16) -> Option<()> {
+    plain.skip(if version >= 1 { 4 } else { 0 })?;
+    if version >= 7 {
+        plain.success()?;
+        plain.skip(4)?;
     }
     // High watermark; last stable offset, start of the log.
     let fixed = match version {
@@ -73,15 +94,8 @@ fn fetch(plain: &mut Plain<'_>, version: i16) -> Option<()> {
         ..=3 => 8,
     };
     for _ in 0..plain.count()? {
-        plain.topic(version >= 13)?;
+        plain.string()?;
         for _ in 0..plain.count()? {
-            if plain.is_flexible {
-                // In one look: number, success, what is fixed, no aborted transactions, preferred replica.
-                let [_, _, _, _, 0, 0, .., 0 | 1, _, _, _, _] = plain.take::<35>()? else { return None };
-                plain.records()?;
-                plain.no_tags()?;
-                continue;
-            }
             plain.partition()?;
             plain.skip(fixed)?;
             if version >= 4 {
@@ -92,7 +106,6 @@ fn fetch(plain: &mut Plain<'_>, version: i16) -> Option<()> {
             plain.skip(if version >= 11 { 4 } else { 0 })?;
             plain.records()?;
         }
-        plain.no_tags()?;
     }
     Some(())
 }
