@@ -248,7 +248,7 @@ impl InFlight {
             let look = looks.next(asked.keep);
             match judge(self.popped.get() + at as u64, asked, look)? {
                 Judged::Waits => match look {
-                    Look::Bytes(bytes) => kept.push_bytes([bytes, &[]]),
+                    Look::Bytes(bytes) => kept.push_bytes([bytes]),
                     Look::Names(names) => kept.push_names(names.cloned().map(Box::new)),
                     Look::Nothing => {}
                 },

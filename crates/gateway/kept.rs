@@ -55,7 +55,8 @@ impl Kept {
     }
 
     /// Keeps what is in `parts`, one behind the other.
-    pub fn push_bytes(&mut self, parts: [&[u8]; 2]) {
+    #[inline]
+    pub fn push_bytes<const N: usize>(&mut self, parts: [&[u8]; N]) {
         if self.gone == self.bytes.len() {
             self.bytes.clear();
             self.gone = 0;
@@ -136,7 +137,7 @@ mod tests {
         let mut kept = Kept::default();
         kept.push_bytes([b"one", b"1"]);
         kept.push_names(None);
-        kept.push_bytes([b"three", b""]);
+        kept.push_bytes([b"three"]);
         kept.fill_names(Box::default());
         assert_eq!(kept.bytes(), 9 + size_of::<Echo>());
         kept.pop(Keep::Whole(4));
@@ -147,7 +148,7 @@ mod tests {
         kept.pop(Keep::Names);
         kept.pop(Keep::Front(5));
         assert_eq!(kept.bytes(), 0);
-        kept.push_bytes([b"four", b""]);
+        kept.push_bytes([b"four"]);
         assert_eq!(kept.bytes.len(), 4);
     }
 }

@@ -15,7 +15,7 @@ impl InFlight {
             && let Some((asked, bytes)) = next()
         {
             if let Keep::Whole(size) | Keep::Front(size) = asked.keep {
-                kept.push_bytes([bytes.get(..size).unwrap_or(bytes), &[]]);
+                kept.push_bytes([bytes.get(..size).unwrap_or(bytes)]);
             }
             owed.push_back(Owed::ByBroker(asked));
             n += 1;

@@ -6,7 +6,7 @@ use wire::answer;
 use wire::api::AnswerPath;
 use wire::tail;
 
-use super::timed::{Answered, Timed};
+use super::timed::{Timed, Together};
 use crate::frames::SIZE_BYTES;
 use crate::in_flight::{Asked, Left, Treatment};
 use crate::limits::Allowance;
@@ -33,20 +33,22 @@ impl Pump {
         let Some(mut row) = self.in_flight.front_asked().and_then(|first| self.answers_row(first)) else {
             return;
         };
-        let api = row.first.api;
-        let (at, counts) = (self.heard_at.get(), &self.session.counts);
-        let mut answered = Answered::default();
+        let (api, at) = (row.first.api, self.heard_at.get());
+        let mut together = Together::with(&row.first);
         let mut bytes = 0;
         self.in_flight.pop_while(|asked| {
             let Some(size) = unread.get(bytes..).and_then(|unread| row.next(asked, unread)) else {
                 return false;
             };
             bytes += size;
-            answered.note(counts, api, at.nanos_since(asked.sent_at));
-            timed.note(self, api, asked.sent_at.nanos_since(asked.read_at));
+            if !together.takes(asked) {
+                together.tell(self, api, at, timed);
+                together = Together::with(asked);
+                together.takes(asked);
+            }
             true
         });
-        answered.tell(counts);
+        together.tell(self, api, at, timed);
         row.allowance.pass_back(bytes as u64);
         intake.pass(bytes);
     }

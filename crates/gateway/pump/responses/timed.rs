@@ -2,7 +2,7 @@
 
 use wire::Api;
 
-use crate::metrics::Counts;
+use crate::in_flight::Asked;
 use crate::moment::Moment;
 use crate::pump::Pump;
 
@@ -16,38 +16,19 @@ struct Span {
     times: u64,
 }
 
-impl Span {
-    fn once(api: Api, nanos: u64) -> Self {
-        Self { api, nanos, times: 1 }
-    }
-
-    /// Adds this time, if it is the same.
-    #[inline]
-    fn takes(&mut self, api: Api, nanos: u64) -> bool {
-        let is_same = self.api == api && self.nanos == nanos;
-        self.times += u64::from(is_same);
-        is_same
-    }
-}
-
 /// Answers that are on their way out, with what the gateway has spent on them so far.
 #[derive(Default)]
 pub(super) struct Timed(Vec<Span>);
 
 impl Timed {
-    /// On an answer that goes out the gateway has spent so much.
+    /// On each of so many answers that go out the gateway has spent so much.
     #[inline]
-    pub(super) fn note(&mut self, pump: &Pump, api: Api, nanos: u64) {
-        if !self.0.last_mut().is_some_and(|last| last.takes(api, nanos)) {
-            self.add(pump, Span::once(api, nanos));
-        }
-    }
-
-    fn add(&mut self, pump: &Pump, span: Span) {
-        if self.0.len() < TIMED_MAX {
-            self.0.push(span);
-        } else {
-            pump.session.counts.spent(span.api, span.nanos, span.times);
+    pub(super) fn note(&mut self, pump: &Pump, api: Api, nanos: u64, times: u64) {
+        let is_full = self.0.len() >= TIMED_MAX;
+        match self.0.last_mut() {
+            Some(last) if last.api == api && last.nanos == nanos => last.times += times,
+            _ if is_full => pump.session.counts.spent(api, nanos, times),
+            _ => self.0.push(Span { api, nanos, times }),
         }
     }
 
@@ -63,24 +44,32 @@ impl Timed {
     }
 }
 
-/// How long the broker took for answers that have begun; counted when another time comes, or all is told.
-#[derive(Default)]
-pub(super) struct Answered(Option<Span>);
+/// Answers in a row to questions that came and left together: those of a row mostly have.
+pub(super) struct Together {
+    read_at: Moment,
+    sent_at: Moment,
+    n: u64,
+}
 
-impl Answered {
-    /// The broker has begun an answer after so long.
-    #[inline]
-    pub(super) fn note(&mut self, counts: &Counts, api: Api, nanos: u64) {
-        if !self.0.as_mut().is_some_and(|last| last.takes(api, nanos)) {
-            self.tell(counts);
-            self.0 = Some(Span::once(api, nanos));
-        }
+impl Together {
+    /// None yet that came and left with this question.
+    pub(super) fn with(asked: &Asked) -> Self {
+        Self { read_at: asked.read_at, sent_at: asked.sent_at, n: 0 }
     }
 
-    /// Counts what was noted.
-    pub(super) fn tell(&mut self, counts: &Counts) {
-        if let Some(Span { api, nanos, times }) = self.0.take() {
-            counts.answered(api, nanos, times);
+    /// Adds an answer, if its question came and left with the others.
+    #[inline]
+    pub(super) fn takes(&mut self, asked: &Asked) -> bool {
+        let is_of_them = self.read_at == asked.read_at && self.sent_at == asked.sent_at;
+        self.n += u64::from(is_of_them);
+        is_of_them
+    }
+
+    /// Counts them, which have begun at `at`.
+    pub(super) fn tell(&self, pump: &Pump, api: Api, at: Moment, timed: &mut Timed) {
+        if self.n > 0 {
+            pump.session.counts.answered(api, at.nanos_since(self.sent_at), self.n);
+            timed.note(pump, api, self.sent_at.nanos_since(self.read_at), self.n);
         }
     }
 }

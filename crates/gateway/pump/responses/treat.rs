@@ -94,7 +94,7 @@ impl Pump {
             }
             let after = self.heard_at.get().nanos_since(asked.sent_at);
             self.session.counts.answered(asked.api, after, 1);
-            timed.note(self, asked.api, asked.sent_at.nanos_since(asked.read_at));
+            timed.note(self, asked.api, asked.sent_at.nanos_since(asked.read_at), 1);
         }
         Ok(begun)
     }
