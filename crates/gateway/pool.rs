@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::ops::{Deref, DerefMut};
 
-/// Bytes in one buffer. Large enough that a large frame costs few system calls, and that every head the gateway
+/// Bytes that one buffer takes. Large enough that a large frame costs few system calls, and that every head the gateway
 /// has to see whole fits in (see `wire::head::REQUEST_HEAD_BYTES_MAX`).
 pub const BUFFER_BYTES: usize = 256 * 1024;
 
@@ -11,8 +11,12 @@ pub const BUFFER_BYTES: usize = 256 * 1024;
 /// all of a buffer: who has little to say does not touch all of it.
 const FIRST_BYTES_MAX: usize = 32 * 1024;
 
-/// Bytes that are left free before what is read, for a beginning that is replaced by a longer one.
+/// Bytes that are left free before what is read, at least, for a beginning that is replaced by a longer one.
 const HEADROOM_BYTES: usize = 256;
+
+/// What is read begins at a page. The kernel copies out of pages: where both sides begin at different places of one, x86's
+/// string move may see a conflict in every line, and a system call with 16 KiB takes a tenth longer.
+const PAGE_BYTES: usize = 4096;
 
 /// Buffers a thread keeps for the next reader; more are given back to the allocator.
 const KEPT_MAX: usize = 16;
@@ -32,13 +36,19 @@ pub fn keep_pages_small() {
 pub struct Buffer {
     /// Empty only during `drop`.
     bytes: Box<[u8]>,
+    /// Where what is read begins.
+    front: usize,
 }
 
 impl Buffer {
     /// Lends a buffer of [`BUFFER_BYTES`]. Its contents are whatever the last reader left.
     pub fn lend() -> Self {
         let kept = KEPT.with_borrow_mut(Vec::pop);
-        Self { bytes: kept.unwrap_or_else(|| vec![0; BUFFER_BYTES].into_boxed_slice()) }
+        let new = || vec![0; HEADROOM_BYTES + PAGE_BYTES + BUFFER_BYTES].into_boxed_slice();
+        let bytes = kept.unwrap_or_else(new);
+        let front =
+            HEADROOM_BYTES + bytes[HEADROOM_BYTES..].as_ptr().align_offset(PAGE_BYTES).min(PAGE_BYTES);
+        Self { bytes, front }
     }
 }
 
@@ -153,22 +163,21 @@ impl Intake {
 
     /// Whether the buffer is full of one unfinished thing.
     pub fn is_full(&self) -> bool {
-        self.end - self.start == BUFFER_BYTES
+        self.end - self.start >= BUFFER_BYTES
     }
 
     /// Space behind the unread bytes; never empty unless the intake is full.
     pub fn space(&mut self) -> &mut [u8] {
-        let reach = self.reach();
-        let buffer = self.buffer.get_or_insert_with(Buffer::lend);
         let held = self.end - self.start;
-        // Not where that leaves too little: a head has to fit in.
-        let start = if held < BUFFER_BYTES / 2 { HEADROOM_BYTES } else { 0 };
-        if self.start != start {
+        let space = self.reach().min(BUFFER_BYTES.saturating_sub(held));
+        let buffer = self.buffer.get_or_insert_with(Buffer::lend);
+        let start = buffer.front;
+        if self.start != start && space > 0 {
             buffer.copy_within(self.start..self.end, start);
             self.ready = start + (self.ready - self.start);
             (self.start, self.end) = (start, start + held);
         }
-        &mut buffer[self.end..BUFFER_BYTES.min(self.end + reach)]
+        &mut buffer[self.end..self.end + space]
     }
 
     /// Says that `n` bytes were read into [`Intake::space`].
@@ -193,8 +202,8 @@ impl Intake {
     pub fn seed(&mut self, early: &[u8]) {
         let n = early.len().min(BUFFER_BYTES);
         if n > 0 {
-            let start = HEADROOM_BYTES.min(BUFFER_BYTES - n);
             let buffer = self.buffer.get_or_insert_with(Buffer::lend);
+            let start = buffer.front;
             buffer[start..start + n].copy_from_slice(&early[..n]);
             (self.start, self.ready, self.end) = (start, start, start + n);
         }
@@ -256,12 +265,26 @@ mod tests {
             intake.pass(n);
             intake.gone();
         }
-        let all = BUFFER_BYTES - HEADROOM_BYTES;
-        assert_eq!(taken, [32 << 10, 64 << 10, 128 << 10, all, all]);
+        assert_eq!(taken, [32 << 10, 64 << 10, 128 << 10, BUFFER_BYTES, BUFFER_BYTES]);
         intake.take_next(1000);
         assert_eq!(intake.space().len(), 1000);
         intake.filled(10);
-        assert_eq!(intake.space().len(), all - 10);
+        assert_eq!(intake.space().len(), BUFFER_BYTES - 10);
+    }
+
+    #[test]
+    fn reads_begin_at_a_page_and_one_that_is_full_stays_where_it_is() {
+        let mut intake = Intake::default();
+        assert!(intake.space().as_ptr().addr().is_multiple_of(PAGE_BYTES));
+        while !intake.is_full() {
+            let n = intake.space().len();
+            intake.filled(n);
+        }
+        assert!(intake.replace(2, b"three"));
+        assert!(intake.is_full() && intake.space().is_empty());
+        assert_eq!(intake.ready(), b"");
+        let rest = intake.rest();
+        assert_eq!((&rest[..6], rest.len()), (&b"three\0"[..], BUFFER_BYTES + 3));
     }
 
     fn both(intake: &mut Intake) -> (Vec<u8>, Vec<u8>) {
@@ -279,7 +302,7 @@ mod tests {
         assert_eq!(both(&mut intake), (b"ready, ".to_vec(), b"longer, rest".to_vec()));
         assert!(intake.replace(7, b"new,"));
         assert_eq!(both(&mut intake), (b"ready, ".to_vec(), b"new, rest".to_vec()));
-        assert!(!intake.replace(4, &[b'x'; HEADROOM_BYTES + 100]));
+        assert!(!intake.replace(4, &[b'x'; HEADROOM_BYTES + PAGE_BYTES]));
         assert_eq!(both(&mut intake), (b"ready, ".to_vec(), b"new, rest".to_vec()));
         intake.space();
         assert_eq!(both(&mut intake), (b"ready, ".to_vec(), b"new, rest".to_vec()));

@@ -16,8 +16,9 @@ pub(crate) mod programs;
 mod report;
 mod results;
 pub(crate) mod twins;
-mod works;
+pub(crate) mod works;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use std::{process, thread};
@@ -26,14 +27,19 @@ use anyhow::{Result, bail, ensure};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use testkit::leash::Leash;
 
+use crate::release::Measured;
 use bars::{Bar, Verdict};
 use instructions::Depth;
+use measure::{Sample, mean_sample};
 use perf::Broker;
 use programs::Programs;
 use results::Results;
 use twins::{Twin, Way};
 use works::{Kind, Stream, Tool, WORKS, Work};
 
+/// Turns of each twin in a round. Where the kernel puts threads and connections is chance, and the machine's mood changes within
+/// seconds: many short turns make both alike for all.
+const TURNS: u32 = 4;
 /// Nothing takes this long, unless something hangs.
 const LONGEST: Duration = Duration::from_hours(1);
 
@@ -59,7 +65,7 @@ pub(crate) struct Options {
     /// Rounds, of which the medians are told
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: u32,
-    /// Seconds of each run
+    /// Seconds of each twin in a round
     #[arg(long, default_value_t = 1.0)]
     seconds: f64,
     /// Two short rounds: to see that it runs, not to judge by
@@ -71,9 +77,8 @@ pub(crate) struct Options {
     /// Fail where a bar is missed
     #[arg(long)]
     strict: bool,
-    /// Run what was built before
-    #[arg(long)]
-    no_build: bool,
+    #[command(flatten)]
+    measured: Measured,
     /// Tell the names of the works and do nothing; those with a star are done with --all or --only
     #[arg(long)]
     list: bool,
@@ -96,9 +101,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         process::exit(1);
     });
     raise_file_limit(options.idle_connections)?;
-    let packages: &[&str] = if options.no_build { &[] } else { &["portcullis-bench", "portcullis"] };
     let mut bench = Bench {
-        programs: Programs::build(packages, "bench")?,
+        programs: options.measured.programs("bench")?,
         leash: Leash::new(None)?,
         rounds: if options.quick { 2 } else { options.rounds },
         seconds: if options.quick { options.seconds.min(0.3) } else { options.seconds },
@@ -158,7 +162,7 @@ impl Bench {
     fn works(&mut self, works: &[&Work]) -> Result<Vec<Bar>> {
         let begin = Instant::now();
         let (sink, address) = twins::sink(&self.programs, &mut self.leash)?;
-        println!("medians of {} rounds of {} s each", self.rounds, self.seconds);
+        println!("medians of {} rounds of {TURNS} turns, {} s in all", self.rounds, self.seconds);
         let mut broker = None;
         for work in works {
             match work.kind {
@@ -204,15 +208,22 @@ impl Bench {
         twins.map(|twin| Way::open(twin, &self.programs, &mut self.leash, broker)).collect()
     }
 
-    /// The twins take turns in every round; each is the first once.
+    /// The twins take turns, several in every round, each with new connections; each is the first by turns.
     fn turns(&mut self, work: &Work, sink: SocketAddr) -> Result<()> {
         let mut ways = self.open(work, sink)?;
+        let seconds = self.seconds / f64::from(TURNS);
         for _ in 0..self.rounds {
-            for way in &mut ways {
-                let sample = measure::run(work.kind, self.seconds, way, &self.programs, &mut self.leash)?;
-                self.results.add(work.name, way.twin, sample);
+            let mut turns = BTreeMap::<Twin, Vec<Sample>>::new();
+            for _ in 0..TURNS {
+                for way in &mut ways {
+                    let sample = measure::run(work.kind, seconds, way, &self.programs, &mut self.leash)?;
+                    turns.entry(way.twin).or_default().push(sample);
+                }
+                ways.rotate_left(1);
             }
-            ways.rotate_left(1);
+            for (twin, turns) in turns {
+                self.results.add(work.name, twin, mean_sample(&turns));
+            }
         }
         ways.into_iter().try_for_each(|way| way.close(&mut self.leash))
     }

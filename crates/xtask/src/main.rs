@@ -4,6 +4,7 @@ mod bench;
 mod check;
 mod kafka;
 mod provide;
+mod release;
 mod rolling_upgrade;
 mod soak;
 mod svg;
@@ -29,6 +30,8 @@ enum Task {
     Test(check::Options),
     /// As `test`, with every version of Kafka and every client.
     Matrix(check::Options),
+    /// Builds the gateway as it ships, optimised by a profile of itself at work.
+    Release,
     /// Measures the gateway beside other relays of the same work.
     Bench(bench::Options),
     /// Upgrades a cluster under the load of every client library, without and with the gateway, and judges what they saw.
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         Task::Kafka(task) => kafka::run(task),
         Task::Test(options) => check::run(&options, check::Breadth::Covering),
         Task::Matrix(options) => check::run(&options, check::Breadth::Full),
+        Task::Release => release::run(),
         Task::Bench(options) => bench::run(&options),
         Task::RollingUpgrade(options) => rolling_upgrade::run(&options),
         Task::Soak(options) => soak::run(&options),

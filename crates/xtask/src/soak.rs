@@ -21,6 +21,7 @@ use testkit::leash::Leash;
 use crate::bench::measure::Outcome;
 use crate::bench::programs::Programs;
 use crate::bench::twins;
+use crate::release::Measured;
 use cast::{Cast, Entrances, Line, PARTS, Playing};
 use gate::{Gate, Sample};
 use judge::{Judged, Points, Verdict};
@@ -41,9 +42,8 @@ pub(crate) struct Options {
     /// Draw the curves over time, as an SVG
     #[arg(long, value_name = "FILE")]
     picture: Option<PathBuf>,
-    /// Run what was built before
-    #[arg(long)]
-    no_build: bool,
+    #[command(flatten)]
+    measured: Measured,
 }
 
 /// What was seen.
@@ -104,8 +104,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         eprintln!("soak: something hangs");
         process::exit(1);
     });
-    let packages: &[&str] = if options.no_build { &[] } else { &["portcullis-bench", "portcullis"] };
-    let programs = Programs::build(packages, "soak")?;
+    let programs = options.measured.programs("soak")?;
     let record = soak(&programs, duration)?;
     let judged = judge::judge(&record);
     report::print(&record, &judged);

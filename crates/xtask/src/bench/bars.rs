@@ -111,7 +111,7 @@ impl Bars<'_> {
         }
         // Some pages come and go; an answer has hundreds of KiB, and a run thousands of answers.
         let grown = self.results.median(work, GROWN, Twin::Gateway);
-        self.push(format!("{work}: KiB of RSS grown in a round"), grown, Limit::AtMost(64.0));
+        self.push(format!("{work}: KiB of RSS grown in a turn"), grown, Limit::AtMost(64.0));
     }
 
     /// Nothing is shared for a request: it takes as many instructions, and the second core makes it dearer by no more than a

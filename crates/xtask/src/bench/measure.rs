@@ -191,9 +191,28 @@ pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> Option<f64> {
     Some(f64::midpoint(lower, upper))
 }
 
+/// The mean; `None` of nothing.
+fn mean(values: impl IntoIterator<Item = f64>) -> Option<f64> {
+    let (mut sum, mut n) = (0.0, 0.0);
+    for value in values {
+        sum += value;
+        n += 1.0;
+    }
+    (n > 0.0).then(|| sum / n)
+}
+
 /// The median of every field.
 pub(crate) fn median_sample(samples: &[Sample]) -> Sample {
-    let of = |field: fn(&Sample) -> Option<f64>| median(samples.iter().filter_map(field));
+    fold(samples, median)
+}
+
+/// The mean of every field: what the turns of a round showed.
+pub(crate) fn mean_sample(samples: &[Sample]) -> Sample {
+    fold(samples, mean)
+}
+
+fn fold(samples: &[Sample], reduce: fn(Vec<f64>) -> Option<f64>) -> Sample {
+    let of = |field: fn(&Sample) -> Option<f64>| reduce(samples.iter().filter_map(field).collect());
     Sample {
         mib_per_second: of(|sample| Some(sample.mib_per_second)).unwrap_or(0.0),
         requests_per_second: of(|sample| Some(sample.requests_per_second)).unwrap_or(0.0),
@@ -211,14 +230,15 @@ pub(crate) fn median_sample(samples: &[Sample]) -> Sample {
 mod tests {
     use std::time::Duration;
 
-    use super::{Counters, Outcome, median, sample};
+    use super::{Counters, Outcome, mean, median, sample};
 
     #[test]
-    fn the_median_is_in_the_middle() {
+    fn the_median_is_in_the_middle_and_the_mean_is_not() {
         assert_eq!(median([]), None);
         assert_eq!(median([7.0]), Some(7.0));
         assert_eq!(median([9.0, 1.0, 5.0]), Some(5.0));
         assert_eq!(median([9.0, 1.0, 5.0, 6.0]), Some(5.5));
+        assert_eq!((mean([]), mean([9.0, 1.0, 5.0])), (None, Some(5.0)));
     }
 
     #[test]

@@ -75,7 +75,7 @@ impl Place {
 
     /// What runs the gateway.
     pub(crate) fn command(&self, programs: &Programs) -> Command {
-        let mut command = programs.ours("portcullis");
+        let mut command = Command::new(&programs.gateway);
         command.arg("run").arg(&self.file);
         command
     }

@@ -16,6 +16,8 @@ use super::certificates::TlsFiles;
 /// Where the programs are, and what they are given.
 pub(crate) struct Programs {
     release: PathBuf,
+    /// The gateway.
+    pub(crate) gateway: PathBuf,
     /// `HAProxy`, where it is installed.
     pub(crate) haproxy: Option<PathBuf>,
     /// Certificates.
@@ -25,16 +27,16 @@ pub(crate) struct Programs {
 }
 
 impl Programs {
-    /// Builds these packages of ours and looks for what is not. The directory of this name below `target` takes what they
+    /// This gateway, and the others that are built and installed. The directory of this name below `target` takes what they
     /// are given and what they leave: a bench and a soak do not take each other's certificates.
-    pub(crate) fn build(packages: &[&str], output: &str) -> Result<Programs> {
-        packages.iter().try_for_each(|package| cargo_build(package))?;
+    pub(crate) fn find(gateway: PathBuf, output: &str) -> Result<Programs> {
+        ensure!(gateway.exists(), "{} is not built", gateway.display());
         let output = place::target().join(output);
         std::fs::create_dir_all(&output)?;
         let haproxy = ["/usr/sbin/haproxy", "/usr/local/sbin/haproxy", "/usr/bin/haproxy"];
         let haproxy = haproxy.iter().map(PathBuf::from).find(|path| path.exists());
         let tls = TlsFiles::make(&output)?;
-        Ok(Programs { release: place::target().join("release"), haproxy, tls, output })
+        Ok(Programs { release: release(), gateway, haproxy, tls, output })
     }
 
     /// Where the program of this name logs.
@@ -48,8 +50,19 @@ impl Programs {
     }
 }
 
-/// One package at a time: built together they would share features, and the gateway would not be the one that ships.
-fn cargo_build(package: &str) -> Result<()> {
+/// Where cargo puts what it builds in release.
+fn release() -> PathBuf {
+    place::target().join("release")
+}
+
+/// Where `cargo build --release` puts the gateway.
+pub(crate) fn plain_gateway() -> PathBuf {
+    release().join("portcullis")
+}
+
+/// Builds a package's programs. One package at a time: built together they would share features, and the gateway would not
+/// be the one that ships.
+pub(crate) fn cargo_build(package: &str) -> Result<()> {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(place::workspace()).args(["build", "--release", "--bins", "--package", package]);
     ensure!(cargo.status()?.success(), "{package} does not build");

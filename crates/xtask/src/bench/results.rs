@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::measure::{Sample, median_sample};
+use super::measure::{Sample, median, median_sample};
 use super::twins::Twin;
 
 /// Samples and memory by work and twin.
@@ -79,7 +79,8 @@ impl Results {
         field(&median_sample(self.samples.get(work)?.get(&twin)?))
     }
 
-    /// A twin's median divided by another's.
+    /// A twin's figure divided by another's: the median of what that is in each round, since the machine's mood changes from
+    /// one to the next.
     pub(crate) fn ratio(
         &self,
         work: &str,
@@ -87,8 +88,9 @@ impl Results {
         of: Twin,
         by: Twin,
     ) -> Option<f64> {
-        let divisor = self.median(work, field, by).filter(|divisor| *divisor > 0.0)?;
-        Some(self.median(work, field, of)? / divisor)
+        let twins = self.samples.get(work)?;
+        let rounds = twins.get(&of)?.iter().zip(twins.get(&by)?);
+        median(rounds.filter_map(|(of, by)| Some(field(of)? / field(by).filter(|divisor| *divisor > 0.0)?)))
     }
 
     /// Everything, for the file.

@@ -216,6 +216,11 @@ impl Way {
         Ok(())
     }
 
+    /// Lets the proxy end by itself.
+    pub(crate) fn settle(self, leash: &mut Leash) -> Result<()> {
+        self.proxy.map_or(Ok(()), |proxy| proxy.terminate(leash))
+    }
+
     /// Ends the proxy.
     pub(crate) fn close(self, leash: &mut Leash) -> Result<()> {
         self.proxy.map_or(Ok(()), |proxy| proxy.end(leash))

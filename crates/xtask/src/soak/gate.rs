@@ -59,7 +59,7 @@ impl Gate {
         }
         let nodes = |nth: usize| cluster.listeners.get(nth).map(|listener| listener.node_port_base + 1);
         let ports = nodes(0).zip(nodes(1)).context("two listeners")?;
-        let gateway = Gateway::start(programs.ours("portcullis").get_program(), &config)?;
+        let gateway = Gateway::start(&programs.gateway, &config)?;
         let pid = gateway.pid();
         let (files_at_rest, seen) = (counters::files(pid)?, (Instant::now(), counters::cpu(pid)?));
         let entrances = [ports.0, ports.1].map(|port| (Ipv4Addr::LOCALHOST, port).into());
