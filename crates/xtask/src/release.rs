@@ -77,16 +77,16 @@ fn path() -> PathBuf {
 fn build(rust: &Rust) -> Result<PathBuf> {
     let home = home();
     fs::create_dir_all(&home)?;
-    let counts = home.join("counts");
+    let (counts, optimised) = (home.join("counts"), home.join("optimised"));
     let counting = rust.build(&home.join("counting"), &option("profile-generate", &counts)?)?;
     // Cargo does not see what a profile holds, so its name tells it of another one.
     let profile = home.join(format!("{:016x}.profdata", hash(&counting)?));
     if !profile.exists() {
-        clear(&home, &counts)?;
+        clear(&home, &[&counts, &optimised])?;
         train(counting).context("the loads that make the profile")?;
         merge(&rust.profdata, &counts, &profile)?;
     }
-    let built = rust.build(&home.join("optimised"), &option("profile-use", &profile)?)?;
+    let built = rust.build(&optimised, &option("profile-use", &profile)?)?;
     // Not over it: it may run.
     let (path, new) = (path(), home.join("portcullis.new"));
     fs::copy(&built, &new).with_context(|| built.display().to_string())?;
@@ -169,10 +169,10 @@ fn hash(file: &Path) -> Result<u64> {
     Ok(hasher.finish())
 }
 
-/// Removes the counts and the profiles of gateways that were built before.
-fn clear(home: &Path, counts: &Path) -> Result<()> {
-    if counts.exists() {
-        fs::remove_dir_all(counts)?;
+/// Removes these directories and the profiles of gateways that were built before: each would be built anew, beside the other.
+fn clear(home: &Path, directories: &[&Path]) -> Result<()> {
+    for directory in directories.iter().filter(|directory| directory.exists()) {
+        fs::remove_dir_all(directory)?;
     }
     for entry in fs::read_dir(home)? {
         let path = entry?.path();
