@@ -100,10 +100,9 @@ impl Lease {
             if size <= cost || now < refused.get() {
                 return None;
             }
-            let sizes = parts.iter().map(|part| size / part).filter(|size| *size > cost);
-            let lent = sizes
-                .into_iter()
-                .find_map(|size| lend(buckets.clone(), size, term, now).map(|until| (size, until)));
+            let mut sizes = parts.iter().map(|part| size / part).filter(|size| *size > cost);
+            let lent =
+                sizes.find_map(|size| lend(buckets.clone(), size, term, now).map(|until| (size, until)));
             if lent.is_none() {
                 refused.set(now.saturating_add(term.valid));
             }
