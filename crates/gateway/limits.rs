@@ -25,7 +25,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use config::limit::{Key, Mode};
-use policy::quota::{Handle, Nanos, Rules, Waiter, Who};
+use policy::quota::{Handle, Rules, Waiter, Who};
 use wire::Api;
 
 use crate::conn::Session;
@@ -170,12 +170,6 @@ impl Limits {
         self.asks_client_id.get()
     }
 
-    /// A moment as limits count it.
-    #[inline]
-    fn at(&self, now: Moment) -> Nanos {
-        self.clock.at(now)
-    }
-
     /// Whether the request at hand has to be charged yet.
     #[inline]
     pub fn has_to_admit(&self) -> bool {
@@ -201,8 +195,7 @@ impl Limits {
     /// How long the client should be told to be quiet, in an answer of `api`.
     pub fn throttle(&self, api: Api, now: Moment) -> Option<Duration> {
         let until = self.pause.until()?;
-        let is_limited = |charged: &Rc<Charged>| charged.api == api && charged.is_limited;
-        if api.is_pressing() || !self.by_api.borrow().iter().any(is_limited) {
+        if api.is_pressing() || !self.known(api).is_some_and(|charged| charged.is_limited) {
             return None;
         }
         Some(until.since(now)).filter(|rest| !rest.is_zero())
@@ -211,18 +204,17 @@ impl Limits {
     /// The buckets of an API, found the first time.
     #[inline]
     fn charged(&self, api: Api, session: &Session, now: Moment) -> Rc<Charged> {
-        let known = self.by_api.borrow().iter().find(|charged| charged.api == api).map(Rc::clone);
-        known.unwrap_or_else(|| self.find(api, session, now))
+        match self.known(api) {
+            Some(known) => Rc::clone(&known),
+            None => self.find(api, session, now),
+        }
     }
 
     /// The buckets of an API, if they were found before.
     #[allow(clippy::inline_always, reason = "every request and every answer comes by here")]
     #[inline(always)]
-    fn known(&self, api: Api) -> Option<Ref<'_, Charged>> {
-        Ref::filter_map(self.by_api.borrow(), |by_api| {
-            by_api.iter().find(|charged| charged.api == api).map(Rc::as_ref)
-        })
-        .ok()
+    fn known(&self, api: Api) -> Option<Ref<'_, Rc<Charged>>> {
+        Ref::filter_map(self.by_api.borrow(), |by_api| by_api.iter().find(|charged| charged.api == api)).ok()
     }
 
     #[cold]

@@ -181,7 +181,7 @@ impl Limits {
         let taken = charged.ahead.taken_of(&handle.used);
         let Used::Paced(pace, bucket) = &*handle.used else { return };
         if taken > cost {
-            let at = self.at(now);
+            let at = self.clock.at(now);
             bucket.take_back(*pace, taken - cost, at, at);
         }
         if taken < cost || !is_counted(handle.measure) {

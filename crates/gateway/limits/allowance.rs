@@ -1,6 +1,7 @@
 //! What requests and answers in a row may use at once: it is asked for once, and charged once.
 
 use std::cell::Ref;
+use std::rc::Rc;
 
 use wire::Api;
 
@@ -60,8 +61,8 @@ impl Limits {
         if self.admitted.get() || !self.pause.waited.get().is_zero() || self.pause.until().is_some() {
             return None;
         }
-        let charged = self.known(api)?;
-        let (messages, bytes) = charged.allowance(self.at(now))?;
+        let charged = Ref::map(self.known(api)?, Rc::as_ref);
+        let (messages, bytes) = charged.allowance(self.clock.at(now))?;
         Some(Allowance { messages, bytes, charged: Some(charged) })
     }
 
@@ -77,8 +78,8 @@ impl Limits {
         if !api.brings_records() {
             return Some(Allowance::BOUNDLESS);
         }
-        let charged = self.known(api)?;
-        let bytes = charged.allowance_back(self.at(now))?;
+        let charged = Ref::map(self.known(api)?, Rc::as_ref);
+        let bytes = charged.allowance_back(self.clock.at(now))?;
         Some(Allowance { messages: u64::MAX, bytes, charged: Some(charged) })
     }
 }

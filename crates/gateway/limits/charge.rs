@@ -39,7 +39,7 @@ impl Limits {
         if self.pause.until().is_some() || self.asks_client_id.get() && !is_by_the_same {
             return false;
         }
-        let passes = self.known(api).is_some_and(|charged| charged.passes(size, self.at(now)));
+        let passes = self.known(api).is_some_and(|charged| charged.passes(size, self.clock.at(now)));
         self.admitted.set(passes);
         self.has_plenty.set(passes);
         passes
@@ -76,7 +76,7 @@ impl Limits {
         if charged.handles.is_empty() && !charged.meters && request.group.is_none() {
             return Admission::Go;
         }
-        let at = self.at(now);
+        let at = self.clock.at(now);
         if request.can_be_rejected && charged.rejects {
             let wait = charged.handles.iter().filter_map(|handle| rejects(handle, at)).max();
             if let Some(wait) = wait.map(Duration::from_nanos) {
@@ -143,7 +143,7 @@ impl Limits {
         }
         let charged = self.charged(api, session, now);
         let handles = || charged.of(Measure::Mutations);
-        let at = self.at(now);
+        let at = self.clock.at(now);
         if can_be_rejected && let Some(wait) = handles().filter_map(|handle| rejects(handle, at)).max() {
             let wait = Duration::from_nanos(wait);
             self.pause.extend(now, wait, wait);
@@ -167,7 +167,8 @@ impl Limits {
         let charged = self.charged(api, session, now);
         let size = size as u64;
         charged.portion.brought(size);
-        let is_lent = || !charged.ahead.has_taken() && charged.pays(Measure::FetchBytes, size, self.at(now));
+        let is_lent =
+            || !charged.ahead.has_taken() && charged.pays(Measure::FetchBytes, size, self.clock.at(now));
         if charged.takes_fetched && !is_lent() {
             for handle in charged.of(Measure::FetchBytes) {
                 self.charge_passed(&charged, handle, size, now);
@@ -177,7 +178,7 @@ impl Limits {
 
     /// Charges what cannot be held back any more; debt makes a pause.
     pub(super) fn charge(&self, handle: &Handle, cost: u64, now: Moment) {
-        let debt = spend(handle, cost, self.at(now));
+        let debt = spend(handle, cost, self.clock.at(now));
         if debt > 0 {
             let rule = &handle.rule;
             let added = self.pause.extend(now, Duration::from_nanos(debt), rule.limit.max_throttle);

@@ -71,7 +71,7 @@ impl Listening<'_> {
             limits.charge_passed(&charged, handle, records, self.now);
         }
         let heard = std::mem::take(&mut self.metered.heard);
-        charged.ahead.settle(heard, records, limits.at(self.now));
+        charged.ahead.settle(heard, records, limits.clock.at(self.now));
     }
 
     /// Charges the topic at hand.

@@ -47,7 +47,7 @@ impl Limits {
             Name::Topic(name) => (Who { topic: Some(name), ..anyone }, true, name),
             Name::Group(name) => (Who { group: Some(name), ..anyone }, false, name),
         };
-        let handles: Rc<[Handle]> = self.rules.borrow().applying(&who, self.at(now)).into();
+        let handles: Rc<[Handle]> = self.rules.borrow().applying(&who, self.clock.at(now)).into();
         if names.len() >= NAMES_KEPT {
             names.clear();
         }

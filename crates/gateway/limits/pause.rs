@@ -67,9 +67,10 @@ impl Pause {
     pub fn poll(&self, cx: &mut Context<'_>, rest: &mut Option<Pin<Box<Sleep>>>) -> Poll<()> {
         let Some(end) = self.is_on() else { return Poll::Ready(()) };
         let rest = rest.get_or_insert_with(|| Box::pin(timer::sleep_until(end)));
-        if rest.deadline() != end.instant().into() {
+        let deadline = end.instant().into();
+        if rest.deadline() != deadline {
             // It has become longer.
-            rest.as_mut().reset(end.instant().into());
+            rest.as_mut().reset(deadline);
         }
         ready!(rest.as_mut().poll(cx));
         self.was_held(end);

@@ -54,7 +54,7 @@ impl Limits {
         let portion = &charged.portion;
         if !portion.is_set.replace(true) {
             let (asked, brought) = (portion.asked.get(), portion.brought.take());
-            let shares = shares(&charged, self.at(now)).into_iter();
+            let shares = shares(&charged, self.clock.at(now)).into_iter();
             let next = shares.map(|share| share.next(asked, brought)).min();
             portion.asked.set(next.unwrap_or(0));
         }

@@ -6,7 +6,7 @@ use wire::answer;
 use wire::api::AnswerPath;
 use wire::tail;
 
-use super::timed::{Timed, Together};
+use super::timed::Timed;
 use crate::frames::SIZE_BYTES;
 use crate::in_flight::{Asked, Left, Treatment};
 use crate::limits::Allowance;
@@ -33,22 +33,23 @@ impl Pump {
         let Some(mut row) = self.in_flight.front_asked().and_then(|first| self.answers_row(first)) else {
             return;
         };
-        let (api, at) = (row.first.api, self.heard_at.get());
-        let mut together = Together::with(&row.first);
+        let at = self.heard_at.get();
+        // Those of a row mostly came and left together: so many, as this one did.
+        let (mut like, mut n) = (row.first, 0);
         let mut bytes = 0;
         self.in_flight.pop_while(|asked| {
             let Some(size) = unread.get(bytes..).and_then(|unread| row.next(asked, unread)) else {
                 return false;
             };
             bytes += size;
-            if !together.takes(asked) {
-                together.tell(self, api, at, timed);
-                together = Together::with(asked);
-                together.takes(asked);
+            if asked.read_at != like.read_at || asked.sent_at != like.sent_at {
+                timed.answered(self, &like, at, n);
+                (like, n) = (*asked, 0);
             }
+            n += 1;
             true
         });
-        together.tell(self, api, at, timed);
+        timed.answered(self, &like, at, n);
         row.allowance.pass_back(bytes as u64);
         intake.pass(bytes);
     }

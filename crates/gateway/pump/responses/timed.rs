@@ -21,9 +21,16 @@ struct Span {
 pub(super) struct Timed(Vec<Span>);
 
 impl Timed {
+    /// Counts so many answers, which have begun at `at`, to questions that came and left with this one.
+    pub(super) fn answered(&mut self, pump: &Pump, asked: &Asked, at: Moment, n: u64) {
+        if n > 0 {
+            pump.session.counts.answered(asked.api, at.nanos_since(asked.sent_at), n);
+            self.note(pump, asked.api, asked.sent_at.nanos_since(asked.read_at), n);
+        }
+    }
+
     /// On each of so many answers that go out the gateway has spent so much.
-    #[inline]
-    pub(super) fn note(&mut self, pump: &Pump, api: Api, nanos: u64, times: u64) {
+    fn note(&mut self, pump: &Pump, api: Api, nanos: u64, times: u64) {
         let is_full = self.0.len() >= TIMED_MAX;
         match self.0.last_mut() {
             Some(last) if last.api == api && last.nanos == nanos => last.times += times,
@@ -40,36 +47,6 @@ impl Timed {
         let writing = Moment::now().nanos_since(read_at);
         for Span { api, nanos, times } in self.0.drain(..) {
             pump.session.counts.spent(api, nanos.saturating_add(writing), times);
-        }
-    }
-}
-
-/// Answers in a row to questions that came and left together: those of a row mostly have.
-pub(super) struct Together {
-    read_at: Moment,
-    sent_at: Moment,
-    n: u64,
-}
-
-impl Together {
-    /// None yet that came and left with this question.
-    pub(super) fn with(asked: &Asked) -> Self {
-        Self { read_at: asked.read_at, sent_at: asked.sent_at, n: 0 }
-    }
-
-    /// Adds an answer, if its question came and left with the others.
-    #[inline]
-    pub(super) fn takes(&mut self, asked: &Asked) -> bool {
-        let is_of_them = self.read_at == asked.read_at && self.sent_at == asked.sent_at;
-        self.n += u64::from(is_of_them);
-        is_of_them
-    }
-
-    /// Counts them, which have begun at `at`.
-    pub(super) fn tell(&self, pump: &Pump, api: Api, at: Moment, timed: &mut Timed) {
-        if self.n > 0 {
-            pump.session.counts.answered(api, at.nanos_since(self.sent_at), self.n);
-            timed.note(pump, api, self.sent_at.nanos_since(self.read_at), self.n);
         }
     }
 }

@@ -92,9 +92,7 @@ impl Pump {
             if top_error(asked.api, asked.version, &frame[..there]).is_some_and(|error| error != NONE) {
                 self.session.counts.failed(asked.api);
             }
-            let after = self.heard_at.get().nanos_since(asked.sent_at);
-            self.session.counts.answered(asked.api, after, 1);
-            timed.note(self, asked.api, asked.sent_at.nanos_since(asked.read_at), 1);
+            timed.answered(self, &asked, self.heard_at.get(), 1);
         }
         Ok(begun)
     }
