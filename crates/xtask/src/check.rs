@@ -1,14 +1,12 @@
 //! `cargo xtask test` and `cargo xtask matrix`: provides what tests need, then runs them.
 
-use std::process::Command;
-use std::{env, ffi::OsString};
+use std::ffi::OsString;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use testkit::place;
 pub(crate) use testkit::place::Breadth;
 
-use crate::provide;
+use crate::{cargo, provide};
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -22,9 +20,7 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: &Options, breadth: Breadth) -> Result<()> {
     provide::everything()?;
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    command.current_dir(place::workspace()).arg("test");
+    let mut command = cargo::command("test");
     if options.release {
         command.arg("--release");
     }

@@ -1,6 +1,7 @@
 //! `cargo xtask …`: the tasks of this workspace.
 
 mod bench;
+mod cargo;
 mod check;
 mod kafka;
 mod provide;

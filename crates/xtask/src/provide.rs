@@ -158,7 +158,8 @@ fn java() -> Result<()> {
     Ok(fs::write(mark, made)?)
 }
 
-fn must(command: &mut Command, what: &str) -> Result<()> {
+/// Runs a command, and says `what` failed where it does.
+pub(crate) fn must(command: &mut Command, what: &str) -> Result<()> {
     let status = command.status().with_context(|| format!("cannot start {what}"))?;
     if !status.success() {
         bail!("{what}: {status}");

@@ -18,6 +18,8 @@ use crate::bench::measure;
 use crate::bench::programs::{self, Programs};
 use crate::bench::twins::{self, Twin, Way};
 use crate::bench::works::{Kind, WORKS, Work};
+use crate::cargo;
+use crate::provide::must;
 
 /// Of each load: long enough that what happens once a second happens.
 const SECONDS: f64 = 1.5;
@@ -128,16 +130,9 @@ impl Rust {
 
     /// Builds the gateway below `target` with one more argument for rustc.
     fn build(&self, target: &Path, argument: &str) -> Result<PathBuf> {
-        let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo.current_dir(place::workspace()).args([
-            "build",
-            "--release",
-            "--package",
-            "portcullis",
-            "--bins",
-        ]);
+        let mut cargo = cargo::build("portcullis");
         // Naming the target keeps the argument from what runs during the build.
-        cargo.args(["--target", &self.host, "--target-dir"]).arg(target);
+        cargo.args(["--release", "--target", &self.host, "--target-dir"]).arg(target);
         cargo.env("CARGO_ENCODED_RUSTFLAGS", with(argument));
         ensure!(cargo.status()?.success(), "portcullis does not build with {argument}");
         Ok(target.join(&self.host).join("release/portcullis"))
@@ -209,7 +204,6 @@ fn merge(profdata: &Path, counts: &Path, profile: &Path) -> Result<()> {
     let new = profile.with_extension("new");
     let mut command = Command::new(profdata);
     command.args(["merge", "-o"]).arg(&new).arg(counts);
-    let status = command.status().with_context(|| format!("cannot start {}", profdata.display()))?;
-    ensure!(status.success(), "{}: {status}", profdata.display());
+    must(&mut command, "llvm-profdata merge")?;
     Ok(fs::rename(new, profile)?)
 }

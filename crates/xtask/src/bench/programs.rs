@@ -1,6 +1,5 @@
 //! The programs that are run: built in release, tied to our life, talked to in lines.
 
-use std::env;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -12,6 +11,7 @@ use testkit::leash::Leash;
 use testkit::place;
 
 use super::certificates::TlsFiles;
+use crate::cargo;
 
 /// Where the programs are, and what they are given.
 pub(crate) struct Programs {
@@ -60,12 +60,9 @@ pub(crate) fn plain_gateway() -> PathBuf {
     release().join("portcullis")
 }
 
-/// Builds a package's programs. One package at a time: built together they would share features, and the gateway would not
-/// be the one that ships.
+/// Builds a package's programs.
 pub(crate) fn cargo_build(package: &str) -> Result<()> {
-    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(place::workspace()).args(["build", "--release", "--bins", "--package", package]);
-    ensure!(cargo.status()?.success(), "{package} does not build");
+    ensure!(cargo::build(package).arg("--release").status()?.success(), "{package} does not build");
     Ok(())
 }
 

@@ -1,13 +1,13 @@
 //! What clients meet: a cluster, and the gateway where that is the way.
 
 use std::collections::BTreeMap;
-use std::env;
 use std::fs;
 use std::path::PathBuf;
-use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use testkit::{Advertise, Client, Gateway, GatewayConfig, KafkaCluster, Library, Spec, islands, place};
+
+use crate::cargo;
 
 /// Who clients are. Brokers know the one, the gateway knows the other: an address of a broker that found its way through
 /// the gateway would be of no use.
@@ -46,8 +46,7 @@ pub(crate) enum Profile {
 
 /// Builds the gateway.
 pub(crate) fn build(profile: Profile) -> Result<()> {
-    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(place::workspace()).args(["build", "--bins", "--package", "portcullis"]);
+    let mut cargo = cargo::build("portcullis");
     if profile == Profile::Release {
         cargo.arg("--release");
     }
