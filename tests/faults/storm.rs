@@ -70,7 +70,7 @@ fn a_storm_of_bad_logins_is_noticed_by_nobody_else() {
         let took = asked.elapsed();
         over.store(true, Ordering::Relaxed);
         assert!(took < patience, "a good login took {took:?}");
-        assert!(slowest < patience, "a client that was in waited {slowest:?}");
+        assert!(slowest < Duration::from_millis(500), "a client that was in waited {slowest:?}");
         assert!(made.load(Ordering::Relaxed) >= 1000, "no storm: {}", made.load(Ordering::Relaxed));
     });
     is_well(&mut inside);
